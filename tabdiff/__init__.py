@@ -1,0 +1,30 @@
+"""tabdiff: learns tables with diffusion models and gives back rows that look like real ones.
+
+    from tabdiff import DiffusionOverSampler
+    X_res, y_res = DiffusionOverSampler(random_state=0).fit_resample(X, y)
+
+The public names are imported when they are first used, so that `import tabdiff` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tabdiff.estimators import TableSynthesizer
+    from tabdiff.oversampling import DiffusionOverSampler
+
+__version__ = "0.1.0"
+
+_HOME = {"DiffusionOverSampler": "tabdiff.oversampling", "TableSynthesizer": "tabdiff.estimators"}
+
+__all__ = ["DiffusionOverSampler", "TableSynthesizer", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'tabdiff' has no attribute {name!r}. Public names: {__all__}.")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,9 @@
+"""Diffusion over mixed rows: tensors in, tensors out; no frames, no files, no progress bars.
+
+schedules   how much signal is left at time t
+gaussian    the process of numeric features
+multinomial the process of categorical features
+mixed       both at once, and what a network must offer to reverse them
+objectives  what training minimises, one value per row
+samplers    from noise back to rows
+"""

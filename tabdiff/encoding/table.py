@@ -1,0 +1,91 @@
+"""All columns of a table at once: columns to `MixedBatch` and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from tabdiff.batch import MixedBatch
+from tabdiff.encoding.columns import Codec, Features, fit_codec
+from tabdiff.errors import SchemaError
+from tabdiff.schema import Column, TableSchema
+
+__all__ = ["TableEncoder"]
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """The codecs of a table's columns, in their order.
+
+    templates: the columns without cells, which decoding fills.
+    """
+
+    templates: tuple[Column, ...]
+    codecs: tuple[Codec, ...]
+
+    @classmethod
+    def fit(cls, columns: Sequence[Column], schema: TableSchema) -> TableEncoder:
+        """Fit one codec for each column."""
+        codecs = tuple(
+            fit_codec(column, spec.kind) for column, spec in zip(columns, schema.columns, strict=True)
+        )
+        return cls(
+            tuple(column.with_cells(column.values[:0], column.missing[:0]) for column in columns), codecs
+        )
+
+    @property
+    def n_num(self) -> int:
+        """Number of numeric features."""
+        return sum(codec.n_num for codec in self.codecs)
+
+    @property
+    def n_levels(self) -> list[int]:
+        """Number of levels of each categorical feature."""
+        return [count for codec in self.codecs for count in codec.n_levels]
+
+    def encode(self, columns: Sequence[Column], rng: np.random.Generator) -> MixedBatch:
+        """Turn columns (the fitted ones, in their order) into float32 scores and levels.
+
+        Raises `SchemaError` if the columns differ in name or order, or hold values that cannot be encoded.
+        """
+        expected, given = [c.name for c in self.templates], [c.name for c in columns]
+        if expected != given:
+            raise SchemaError(f"the columns differ from those of fit. Expected {expected}, got {given}.")
+        aligned = [
+            _aligned(column, template) for column, template in zip(columns, self.templates, strict=True)
+        ]
+        parts = [codec.encode(column, rng) for codec, column in zip(self.codecs, aligned, strict=True)]
+        observed = np.concatenate([part.observed for part in parts], axis=1)
+        return MixedBatch(
+            torch.from_numpy(np.concatenate([part.num for part in parts], axis=1).astype(np.float32)),
+            torch.from_numpy(np.concatenate([part.cat for part in parts], axis=1)),
+            None if observed.all() else torch.from_numpy(observed),
+        )
+
+    def decode(self, batch: MixedBatch, rng: np.random.Generator) -> list[Column]:
+        """Turn scores (B, F) and levels (B, C) into columns that could have been in the table."""
+        num, cat = batch.num.cpu().double().numpy(), batch.cat.cpu().numpy()
+        columns, i, j = [], 0, 0
+        for template, codec in zip(self.templates, self.codecs, strict=True):
+            part = Features(
+                num[:, i : i + codec.n_num],
+                np.ones((len(num), codec.n_num), dtype=bool),
+                cat[:, j : j + len(codec.n_levels)],
+            )
+            columns.append(template.with_cells(*codec.decode(part, rng)))
+            i, j = i + codec.n_num, j + len(codec.n_levels)
+        return columns
+
+
+def _aligned(column: Column, template: Column) -> Column:
+    """The column with its codes counted as in the template; levels unknown there are counted on behind."""
+    if column.levels == template.levels:
+        return column
+    known = {level: code for code, level in enumerate(template.levels)}
+    new = [level for level in column.levels if level not in known]
+    known |= {level: len(known) + i for i, level in enumerate(new)}
+    codes = np.array([known[level] for level in column.levels], dtype=np.int64)
+    return replace(column, values=codes[column.values], levels=(*template.levels, *new))

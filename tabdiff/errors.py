@@ -1,0 +1,43 @@
+"""The exceptions and warnings that tabdiff raises itself.
+
+Each error is also the built-in that a caller would expect (`ValueError` for bad input), so that code
+written against scikit-learn's conventions catches it.
+"""
+
+__all__ = [
+    "ConditionError",
+    "InputError",
+    "SchemaError",
+    "SmallClassWarning",
+    "TabdiffError",
+    "TabdiffWarning",
+    "TrainingError",
+]
+
+
+class TabdiffError(Exception):
+    """Base of every exception that tabdiff raises on purpose."""
+
+
+class InputError(TabdiffError, ValueError):
+    """The data or an argument cannot be used as it is."""
+
+
+class SchemaError(InputError):
+    """A column does not fit the kinds that tabdiff learns, or the table that was learned."""
+
+
+class ConditionError(InputError):
+    """A request for conditional rows names a column or a value that the model does not know."""
+
+
+class TrainingError(TabdiffError, RuntimeError):
+    """Training stopped because its numbers stopped making sense."""
+
+
+class TabdiffWarning(UserWarning):
+    """Base of every warning that tabdiff issues."""
+
+
+class SmallClassWarning(TabdiffWarning):
+    """A class has too few rows to be learned, and its rows are made by a stated fallback."""

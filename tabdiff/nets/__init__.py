@@ -1,0 +1,1 @@
+"""Networks that satisfy `tabdiff.diffusion.mixed.Denoiser`."""

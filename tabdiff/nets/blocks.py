@@ -1,0 +1,83 @@
+"""The building blocks that the networks share."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["LevelEmbedding", "ModulatedBlock", "TimeFeatures"]
+
+
+class TimeFeatures(nn.Module):
+    """Fixed sines and cosines of t: (B,) in [0, 1] -> (B, n_features).
+
+    Frequencies are spaced geometrically from half a turn to `max_turns` turns over the unit interval.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, n_features: int = 32, max_turns: float = 32.0) -> None:
+        super().__init__()
+        turns = torch.logspace(math.log10(0.5), math.log10(max_turns), n_features // 2)
+        self.register_buffer("frequencies", 2 * math.pi * turns, persistent=False)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Return the features of each time."""
+        angle = t.float()[:, None] * self.frequencies
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class LevelEmbedding(nn.Module):
+    """Sum over the columns of one learned vector for each level: (..., C) long -> (..., width).
+
+    The same numbers as a linear layer on one-hot codes. Small tables are multiplied as such, which is what
+    matrix units are fastest at; large ones gather, so that 100,000 levels cost no more than ten.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, n_levels: list[int], width: int, one_hot_limit: int = 1024) -> None:
+        super().__init__()
+        starts = torch.tensor([0, *n_levels]).cumsum(0)
+        self.register_buffer("offsets", starts[:-1], persistent=False)
+        self.n_rows, self.one_hot_limit = int(starts[-1]), one_hot_limit
+        self.table = nn.Parameter(torch.randn(self.n_rows, width) / math.sqrt(max(len(n_levels), 1)))
+
+    def forward(self, cat: Tensor) -> Tensor:
+        """Return the summed vectors."""
+        index = (cat + self.offsets).flatten(0, -2)
+        if self.n_rows <= self.one_hot_limit:
+            codes = torch.zeros(len(index), self.n_rows, device=index.device, dtype=self.table.dtype)
+            summed = codes.scatter_(1, index, 1.0) @ self.table
+        else:
+            summed = nn.functional.embedding_bag(index, self.table, mode="sum")
+        return summed.unflatten(0, cat.shape[:-1])
+
+
+class ModulatedBlock(nn.Module):
+    """A residual block whose normalised input is scaled and shifted by a condition (FiLM).
+
+    h: (..., width), condition: (..., n_condition), broadcastable. Starts as the identity.
+    Source: Perez et al. 2018 (arXiv:1709.07871); the zero start of the last layer: DiT, Peebles & Xie 2023
+    (arXiv:2212.09748).
+    """
+
+    def __init__(self, width: int, n_condition: int, expansion: int = 2, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(n_condition, 2 * width)
+        self.inner = nn.Linear(width, expansion * width)
+        self.dropout = nn.Dropout(dropout)
+        self.outer = nn.Linear(expansion * width, width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def forward(self, h: Tensor, condition: Tensor) -> Tensor:
+        """Return h plus the block's contribution."""
+        scale, shift = self.modulation(condition).chunk(2, dim=-1)
+        update = torch.addcmul(shift, self.norm(h), 1 + scale)
+        return h + self.outer(self.dropout(nn.functional.silu(self.inner(update))))

@@ -1,0 +1,71 @@
+"""The denoiser of single rows: a residual MLP that knows the time and the class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tabdiff.diffusion.mixed import LevelLayout
+from tabdiff.nets.blocks import LevelEmbedding, ModulatedBlock, TimeFeatures
+
+__all__ = ["MLPConfig", "MLPDenoiser"]
+
+
+@dataclass(frozen=True)
+class MLPConfig:
+    """Size of the network. width: of the residual stream; n_condition: of the time and class vector."""
+
+    width: int = 256
+    n_blocks: int = 3
+    expansion: int = 2
+    n_condition: int = 64
+    dropout: float = 0.0
+
+
+class MLPDenoiser(nn.Module):
+    """Residual MLP over rows; satisfies `Denoiser` for any inner shape, position by position.
+
+    n_num: numeric features F. layout: the levels and where their logits go. n_classes: number of labels, or
+    0 for a model without; label `n_classes` is the learned "not told".
+    """
+
+    def __init__(self, n_num: int, layout: LevelLayout, n_classes: int, config: MLPConfig) -> None:
+        super().__init__()
+        self.n_num, self.n_classes = n_num, n_classes
+        self.embed_num = nn.Linear(n_num, config.width)
+        self.embed_cat = LevelEmbedding(layout.n_levels.tolist(), config.width) if len(layout) else None
+        features = TimeFeatures()
+        self.embed_time = nn.Sequential(
+            features,
+            nn.Linear(2 * len(features.frequencies), config.n_condition),
+            nn.SiLU(),
+            nn.Linear(config.n_condition, config.n_condition),
+        )
+        self.embed_label = nn.Embedding(n_classes + 1, config.n_condition) if n_classes else None
+        self.blocks = nn.ModuleList(
+            ModulatedBlock(config.width, config.n_condition, config.expansion, config.dropout)
+            for _ in range(config.n_blocks)
+        )
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, n_num + layout.n_logits)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, num: Tensor, cat: Tensor, t: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the raw numeric output (B, *S, F) and the logits (B, *S, n_logits)."""
+        condition = self.embed_time(t)
+        if self.embed_label is not None:
+            if label is None:
+                label = torch.full_like(t, self.n_classes, dtype=torch.long)
+            condition = condition + self.embed_label(label)
+        condition = nn.functional.silu(condition)
+        condition = condition.reshape(len(condition), *(1 for _ in range(num.dim() - 2)), -1)
+        h = self.embed_num(num)
+        if self.embed_cat is not None:
+            h = h + self.embed_cat(cat)
+        for block in self.blocks:
+            h = block(h, condition)
+        out = self.head(self.norm(h))
+        return out[..., : self.n_num], out[..., self.n_num :]

@@ -1,0 +1,285 @@
+"""`DiffusionOverSampler`: synthetic rows for rare classes, in the place of SMOTE and SMOTENC."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.utils import check_sampling_strategy, check_target_type
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn_compat.utils.validation import validate_data
+
+from tabdiff import frames
+from tabdiff.errors import InputError, SmallClassWarning
+from tabdiff.progress import sampling_bar, training_bar
+from tabdiff.schema import Column
+from tabdiff.seeds import seed_sequence
+from tabdiff.tables import TableConfig, learn_table
+
+__all__ = ["DiffusionOverSampler"]
+
+MIN_CLASS_ROWS = 20
+REVISION_TIME = 0.5
+
+
+class DiffusionOverSampler(BaseOverSampler):
+    """Balance classes with rows drawn from a diffusion model of the table.
+
+    A drop-in for imbalanced-learn's SMOTE and SMOTENC. The model is trained on the rows of all classes and told
+    the class of each; then exactly the missing number of rows of each class is drawn. Raw frames go in: missing
+    values, text, categories, booleans and dates need no preparation, and come back in kind.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn: "auto" raises every class to the size of the largest; a float is the wanted ratio
+        of minority to majority rows (two classes only); "minority", "not minority", "not majority", "all"; a
+        dict of class to final number of rows; a callable that makes such a dict of y. A ratio well below 1 often
+        serves a classifier better than full balance.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of everything that is random. The same seed gives the same rows on the same machine with the same
+        number of threads, as long as `max_seconds` is not what ends training.
+    categorical_features : "auto" or array-like, default="auto"
+        Names, positions or boolean mask of columns to learn as categories whatever their type. The kind of all
+        others is inferred: text, categories and booleans are categories, and so are numbers with few values.
+    max_seconds : float, default=None
+        Time budget of training. None trains for the number of steps that suits the table's size.
+    max_steps : int, default=None
+        Number of training steps. None chooses it by the table's size.
+    sampling_steps : int, default=None
+        Network evaluations for each row drawn. None takes the method's own: 32, or 1000 for "tabddpm".
+    guidance_weight : float, default=0.0
+        Classifier-free guidance. More than 0 gives more typical and less diverse rows of each class.
+    method : {"few-step", "tabddpm"}, default="few-step"
+        "tabddpm" is TabDDPM's own loss and sampler, for comparison.
+    device : str, default="auto"
+        "auto", "cpu", "cuda", ...
+    verbose : bool, default=False
+        Show progress bars.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Class to number of rows that were added.
+    synthetic_mask_ : ndarray of shape (n_rows_out,), bool
+        True where the resampled row is synthetic. Originals come first, in their order.
+    n_synthetic_ : int
+        Number of synthetic rows.
+    model_ : LearnedTable or None
+        The model of the table; None if nothing was to be generated, for then nothing is trained.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if all are strings.
+
+    See Also
+    --------
+    imblearn.over_sampling.SMOTENC : Interpolates between neighbours of the same class.
+
+    Notes
+    -----
+    A class of fewer than 20 rows is too small to be learned. Its synthetic rows are its real rows, noised half
+    way and drawn back by the model of all rows; a `SmallClassWarning` says so.
+
+    Resample the training part only, and inside of cross-validation: `imblearn.pipeline.make_pipeline` does both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tabdiff import DiffusionOverSampler
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.normal(size=(300, 2)).round(2), np.repeat([0, 1], [270, 30])
+    >>> X_res, y_res = DiffusionOverSampler(random_state=0, max_steps=20).fit_resample(X, y)
+    >>> np.bincount(y_res).tolist()
+    [270, 270]
+    """
+
+    _parameter_constraints: dict = {
+        **BaseOverSampler._parameter_constraints,
+        "random_state": ["random_state", np.random.Generator, np.random.SeedSequence],
+        "categorical_features": [StrOptions({"auto"}), "array-like"],
+        "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
+        "max_steps": [None, Interval(Integral, 1, None, closed="left")],
+        "sampling_steps": [None, Interval(Integral, 1, None, closed="left")],
+        "guidance_weight": [Interval(Real, 0, None, closed="left")],
+        "method": [StrOptions({"few-step", "tabddpm"})],
+        "device": [str],
+        "verbose": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        random_state=None,
+        categorical_features="auto",
+        max_seconds=None,
+        max_steps=None,
+        sampling_steps=None,
+        guidance_weight=0.0,
+        method="few-step",
+        device="auto",
+        verbose=False,
+    ):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.random_state = random_state
+        self.categorical_features = categorical_features
+        self.max_seconds = max_seconds
+        self.max_steps = max_steps
+        self.sampling_steps = sampling_steps
+        self.guidance_weight = guidance_weight
+        self.method = method
+        self.device = device
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.sparse = False
+        return tags
+
+    def fit_resample(self, X, y, **params):
+        """Train on (X, y) and return it with synthetic rows behind the originals.
+
+        Parameters
+        ----------
+        X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
+            The features. They are not changed.
+        y : series, array or list of shape (n_rows,), or one-hot of shape (n_rows, n_classes)
+            The classes.
+        **params : dict
+            None are used; there for metadata routing.
+
+        Returns
+        -------
+        X_resampled : same kind as X
+            Original rows in their order, then synthetic ones class by class; dtypes and column order kept.
+        y_resampled : same kind as y
+            Their classes.
+        """
+        self._validate_params()
+        table, classes, _ = self._check_X_y(X, y)
+        strategy = check_sampling_strategy(self.sampling_strategy, classes, self._sampling_type)
+        self.sampling_strategy_ = strategy
+        return self._assemble(X, y, table, classes)
+
+    def _fit_resample(self, X, y):
+        """Resample arrays: the hook by which imbalanced-learn's base class calls a sampler."""
+        return self._assemble(X, y, X, y)
+
+    def _check_X_y(self, X, y):
+        """Check both without changing them; return the table to read, the classes (n,), and whether y is one-hot."""
+        y = frames.to_numpy_1d(y)
+        check_classification_targets(y)
+        y, one_hot = check_target_type(y, indicate_one_vs_all=True)
+        if frames.is_frame(X):
+            check_consistent_length(np.empty((len(X), 0)), y)
+        else:
+            X = check_array(X, dtype=None, ensure_all_finite=False, accept_sparse=False, estimator=self)
+            check_consistent_length(X, y)
+        validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
+        return X, y, one_hot
+
+    def _assemble(self, X: Any, y: Any, table: Any, classes: np.ndarray) -> tuple[Any, Any]:
+        """Put the synthetic rows behind the originals, in the containers that X and y came in."""
+        asked = {label: int(n) for label, n in self.sampling_strategy_.items() if n > 0}
+        self.n_synthetic_ = sum(asked.values())
+        self.synthetic_mask_ = np.repeat([False, True], [len(classes), self.n_synthetic_])
+        self.model_ = None
+        if not asked:
+            nothing = np.arange(0)
+            return (
+                frames.append_rows(X, frames.select_rows(X, nothing)),
+                frames.append_rows(y, frames.select_rows(y, nothing)),
+            )
+        columns, template = frames.read(table)
+        new_rows = template.rebuild(self._draw(columns, classes, asked))
+        example = np.concatenate([np.repeat(np.argmax(classes == label), n) for label, n in asked.items()])
+        if isinstance(X, list):
+            new_rows = new_rows.tolist()
+        return frames.append_rows(X, new_rows), frames.append_rows(y, frames.select_rows(y, example))
+
+    def _draw(self, columns: list[Column], classes: np.ndarray, asked: Mapping[Any, int]) -> list[Column]:
+        """Train, and draw the rows of each class from a random stream of its own."""
+        known, codes = np.unique(classes, return_inverse=True)
+        train_seed, draw_seed = seed_sequence(self.random_state).spawn(2)
+        config = TableConfig(self._kinds(columns), self.method, self.max_steps, self.max_seconds, self.device)
+        with training_bar(self.verbose) as progress:
+            self.model_ = learn_table(columns, codes, len(known), config, train_seed, progress)
+        class_seeds = draw_seed.spawn(len(known))
+        drawn = []
+        for label, n in asked.items():
+            code = int(np.searchsorted(known, label))
+            rows = np.flatnonzero(codes == code)
+            if len(rows) < MIN_CLASS_ROWS:
+                drawn.append(self._revise_small_class(columns, label, code, rows, n, class_seeds[code]))
+                continue
+            with sampling_bar(self.verbose, n, f"sampling {label!r}") as on_rows:
+                told = np.full(n, code, dtype=np.int64)
+                drawn.append(
+                    self.model_.sample(
+                        n, told, class_seeds[code], self.sampling_steps, self.guidance_weight, on_rows
+                    )
+                )
+        return [_joined(parts) for parts in zip(*drawn, strict=True)]
+
+    def _revise_small_class(
+        self,
+        columns: list[Column],
+        label: Any,
+        code: int,
+        rows: np.ndarray,
+        n: int,
+        seed: np.random.SeedSequence,
+    ) -> list[Column]:
+        warnings.warn(
+            f"class {label!r} has {len(rows)} rows, fewer than {MIN_CLASS_ROWS}: too few to be learned. Its {n} "
+            "synthetic rows are its real rows, noised half way and drawn back by the model of all rows.",
+            SmallClassWarning,
+            stacklevel=4,
+        )
+        pick_seed, revise_seed = seed.spawn(2)
+        picked = np.resize(np.random.default_rng(pick_seed).permutation(rows), n)
+        chosen = [column.with_cells(column.values[picked], column.missing[picked]) for column in columns]
+        told = np.full(n, code, dtype=np.int64)
+        return self.model_.revise(chosen, told, revise_seed, REVISION_TIME, self.sampling_steps)
+
+    def _kinds(self, columns: list[Column]) -> dict | None:
+        """The columns that the user wants as categories, by name."""
+        wanted = self.categorical_features
+        if isinstance(wanted, str):
+            return None
+        wanted = np.asarray(wanted)
+        if wanted.dtype == bool:
+            if len(wanted) != len(columns):
+                raise InputError(
+                    f"categorical_features is a mask of {len(wanted)} entries, but there are {len(columns)} columns."
+                )
+            wanted = np.flatnonzero(wanted)
+        names = [column.name for column in columns]
+        chosen = []
+        for item in wanted.tolist():
+            if item in names:
+                chosen.append(item)
+            elif isinstance(item, int) and -len(names) <= item < len(names):
+                chosen.append(names[item])
+            else:
+                raise InputError(
+                    f"categorical_features names {item!r}, which is no column. Columns: {names}."
+                )
+        return {name: "categorical" for name in chosen}
+
+
+def _joined(parts: tuple[Column, ...]) -> Column:
+    """The cells of several draws of one column, one after the other."""
+    return parts[0].with_cells(
+        np.concatenate([part.values for part in parts]), np.concatenate([part.missing for part in parts])
+    )

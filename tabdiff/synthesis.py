@@ -1,0 +1,370 @@
+"""The composition root: process, network, loss and training loop put together, and rows drawn from the result.
+
+Tensors in, tensors out. What a method consists of is said once, in `FewStep` and `TabDDPM`; how large the
+network is and how long it trains follows from the table's size, in `default_config`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tabdiff.batch import MixedBatch
+from tabdiff.diffusion import multinomial, samplers
+from tabdiff.diffusion.gaussian import NoisePrediction
+from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess
+from tabdiff.diffusion.objectives import (
+    CrossEntropyObjective,
+    Objective,
+    VariationalObjective,
+    marginal_entropies,
+)
+from tabdiff.diffusion.schedules import CosineSchedule, KarrasSchedule, PowerSchedule, Schedule
+from tabdiff.nets.mlp import MLPConfig, MLPDenoiser
+from tabdiff.training import History, TrainingConfig, TrainingData, bf16_pays, train
+
+__all__ = [
+    "METHODS",
+    "DiffusionConfig",
+    "FewStep",
+    "FittedDiffusion",
+    "Method",
+    "TabDDPM",
+    "choose_device",
+    "default_config",
+    "fit_diffusion",
+    "tempered_copies",
+]
+
+
+class Method(Protocol):
+    """A way to learn and to draw: which process, which loss, which sampler, how many steps."""
+
+    n_steps: int
+
+    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
+        """Build the process of tables with these features."""
+        ...
+
+    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
+        """Build the loss of each row; cat: the levels of the training rows."""
+        ...
+
+    def draw(
+        self,
+        process: MixedProcess,
+        predict: samplers.Predict,
+        start: MixedBatch,
+        n_steps: int,
+        generator: torch.Generator,
+        t_start: float = 1.0,
+    ) -> MixedBatch:
+        """Lead noise at time t_start back to rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class FewStep:
+    """The default: velocity prediction and cross-entropy, and a second-order sampler of few steps."""
+
+    num_schedule: Schedule = field(default_factory=KarrasSchedule)
+    cat_schedule: Schedule = field(default_factory=PowerSchedule)
+    n_steps: int = 32
+
+    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
+        """Both kinds on schedules of their own."""
+        return MixedProcess(n_num, layout, self.num_schedule, self.cat_schedule)
+
+    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
+        """Squared error of the velocity and normalised cross-entropy."""
+        return CrossEntropyObjective(process, marginal_entropies(cat, process.layout).to(cat.device))
+
+    def draw(
+        self,
+        process: MixedProcess,
+        predict: samplers.Predict,
+        start: MixedBatch,
+        n_steps: int,
+        generator: torch.Generator,
+        t_start: float = 1.0,
+    ) -> MixedBatch:
+        """Multistep for numbers, exact skip posterior for levels."""
+        return samplers.few_step(process, predict, start, n_steps, generator, t_start)
+
+
+@dataclass(frozen=True)
+class TabDDPM:
+    """The settings of TabDDPM: cosine schedule, noise prediction, variational bound, ancestral sampling.
+
+    Source: Kotelnikov et al. 2023 (arXiv:2209.15421).
+    """
+
+    n_steps: int = 1000
+
+    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
+        """Both kinds on the cosine schedule; the predicted law is plugged into the posterior."""
+        cosine = CosineSchedule()
+        return MixedProcess(n_num, layout, cosine, cosine, NoisePrediction(), multinomial.log_reverse_plugin)
+
+    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
+        """Squared error of the noise and the variational bound."""
+        return VariationalObjective(process, self.n_steps)
+
+    def draw(
+        self,
+        process: MixedProcess,
+        predict: samplers.Predict,
+        start: MixedBatch,
+        n_steps: int,
+        generator: torch.Generator,
+        t_start: float = 1.0,
+    ) -> MixedBatch:
+        """Draw every step from its posterior."""
+        return samplers.ancestral(process, predict, start, n_steps, generator, t_start)
+
+
+METHODS: dict[str, Callable[[], Method]] = {"few-step": FewStep, "tabddpm": TabDDPM}
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Everything that decides how a table is learned.
+
+    held_out: share of the rows kept for the held-out loss (at most `max_held_out` rows; none in tables under
+    500 rows). label_dropout: share of rows whose class is withheld in training, which guidance needs.
+    rare_share: share of the training batches that a rare class is raised to, as far as `max_exposure`, the
+    number of times that one of its rows may be seen, allows.
+    """
+
+    method: Method = field(default_factory=FewStep)
+    network: MLPConfig = field(default_factory=MLPConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    held_out: float = 0.05
+    max_held_out: int = 2048
+    label_dropout: float = 0.1
+    rare_share: float = 0.1
+    max_exposure: float = 1000.0
+
+
+def default_config(n_rows: int, n_features: int) -> DiffusionConfig:
+    """Choose the size of the network and the length of training by the size of the table.
+
+    n_rows: rows of the table. n_features: numeric features plus levels over all categorical ones.
+    """
+    if n_rows < 5_000:
+        network, steps, batch = MLPConfig(width=128, n_blocks=2), 2000, 256
+    elif n_rows < 50_000:
+        network, steps, batch = MLPConfig(width=256, n_blocks=3), 4000, 1024
+    else:
+        network, steps, batch = MLPConfig(width=384, n_blocks=3), 6000, 2048
+    return DiffusionConfig(network=network, training=TrainingConfig(max_steps=steps, batch_size=batch))
+
+
+def choose_device(device: str | torch.device = "auto") -> torch.device:
+    """Return the device to work on: "auto" is the first CUDA GPU if there is one, else the CPU."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+_FORK = threading.Lock()
+
+
+def _build_network(
+    n_num: int, layout: LevelLayout, n_classes: int, config: MLPConfig, seed: int
+) -> MLPDenoiser:
+    """Initialise the network from `seed`, leaving torch's global generator as it was."""
+    with _FORK, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MLPDenoiser(n_num, layout, n_classes, config)
+
+
+def tempered_copies(label: Tensor, n_classes: int, n_draws: float, config: DiffusionConfig) -> Tensor:
+    """How often each row appears in a pass, so that rare classes reach `rare_share` of the batches.
+
+    label: (B,) long; n_draws: rows drawn over the whole training. A class is raised to at most rare_share, and
+    never beyond max_exposure draws of each of its rows; common classes keep one copy. Raising the share of a
+    class leaves p(x | y) as it is. Returns (B,) float.
+    """
+    counts = torch.bincount(label, minlength=n_classes).double().clamp_min(1)
+    share = counts / len(label)
+    allowed = config.max_exposure * counts / n_draws
+    target = torch.maximum(share, torch.minimum(torch.full_like(share, config.rare_share), allowed))
+    return (target / share).float()[label]
+
+
+@dataclass(frozen=True)
+class FittedDiffusion:
+    """A trained model: the averaged weights and what is needed to draw from them; no training row is kept.
+
+    n_classes: number of labels the model was told, 0 if none.
+    """
+
+    config: DiffusionConfig
+    process: MixedProcess
+    network: MLPDenoiser
+    n_classes: int
+    history: History
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.process.layout.n_levels.device
+
+    def sample(
+        self,
+        n_rows: int,
+        label: Tensor | None,
+        seed: int,
+        n_steps: int | None = None,
+        guidance: float = 0.0,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> MixedBatch:
+        """Draw rows; label: (n_rows,) long on any device, or None for a model without classes.
+
+        Rows are drawn in chunks, so that memory does not grow with n_rows beyond the rows themselves.
+        on_rows is told the number of rows of each chunk.
+        """
+        generator = torch.Generator(self.device).manual_seed(seed)
+        return self._in_chunks(
+            n_rows,
+            label,
+            lambda rows: self.process.prior((rows.stop - rows.start,), generator),
+            generator,
+            (n_steps, guidance, 1.0),
+            on_rows,
+        )
+
+    def revise(
+        self,
+        rows: MixedBatch,
+        label: Tensor | None,
+        seed: int,
+        t: float,
+        n_steps: int | None = None,
+    ) -> MixedBatch:
+        """Noise given rows up to time t and draw them back: new rows near the given ones.
+
+        Source: SDEdit, Meng et al. 2022 (arXiv:2108.01073), here with both kinds of features.
+        """
+        generator = torch.Generator(self.device).manual_seed(seed)
+
+        def start(part: slice) -> MixedBatch:
+            chunk = rows[part].to(self.device)
+            times = torch.full((len(chunk),), t, dtype=torch.float64, device=self.device)
+            return self.process.corrupt(chunk, times, generator)[0]
+
+        return self._in_chunks(len(rows), label, start, generator, (n_steps, 0.0, t), None)
+
+    @torch.inference_mode()
+    def _in_chunks(
+        self,
+        n_rows: int,
+        label: Tensor | None,
+        start: Callable[[slice], MixedBatch],
+        generator: torch.Generator,
+        how: tuple[int | None, float, float],
+        on_rows: Callable[[int], None] | None,
+    ) -> MixedBatch:
+        n_steps, guidance, t_start = how
+        size = _chunk_rows(self.process)
+        parts = []
+        for begin in range(0, max(n_rows, 1), size):
+            rows = slice(begin, min(begin + size, n_rows))
+            told = None if label is None else label[rows].to(self.device)
+            predict = self._predictor(told, guidance)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16_pays(self.device)):
+                drawn = self.config.method.draw(
+                    self.process,
+                    predict,
+                    start(rows),
+                    n_steps or self.config.method.n_steps,
+                    generator,
+                    t_start,
+                )
+            parts.append(drawn.to("cpu"))
+            if on_rows is not None:
+                on_rows(len(drawn))
+        return MixedBatch.concatenate(parts)
+
+    def _predictor(self, label: Tensor | None, guidance: float) -> samplers.Predict:
+        told = samplers.conditional(self.process, self.network, label)
+        return samplers.guided(told, samplers.conditional(self.process, self.network, None), guidance)
+
+
+def _chunk_rows(process: MixedProcess) -> int:
+    """Rows to draw at once: about 2^23 numbers in the widest tensor, and at most 8,192 rows."""
+    width = max(process.layout.n_logits + process.n_num, 1)
+    return int(np.clip(2**23 // width, 64, 8192))
+
+
+def fit_diffusion(
+    batch: MixedBatch,
+    n_levels: list[int],
+    label: Tensor | None,
+    n_classes: int,
+    config: DiffusionConfig,
+    seed: np.random.SeedSequence,
+    device: torch.device,
+    on_step: Callable[[int, History], None] | None = None,
+) -> FittedDiffusion:
+    """Train a diffusion model on encoded rows.
+
+    batch: at least one row with at least one feature; label: (B,) long in [0, n_classes), or None with
+    n_classes 0. Every draw comes from children of `seed`.
+    """
+    init_seed, train_seed, split_seed = (int(s.generate_state(1, np.uint64)[0] >> 1) for s in seed.spawn(3))
+    layout = LevelLayout(n_levels, device)
+    process = config.method.process(batch.num.shape[-1], layout)
+    network = _build_network(process.n_num, layout, n_classes, config.network, init_seed).to(device)
+    generator = torch.Generator(device).manual_seed(train_seed)
+
+    held = _held_out_rows(len(batch), label, config, split_seed)
+    data, held_out = _as_data(batch, label, ~held, device), None
+    if held.any():
+        held_out = _as_data(batch, label, held, device)
+    if data.label is not None:
+        n_draws = config.training.max_steps * config.training.batch_size
+        data = replace(data, copies=tempered_copies(data.label, n_classes, n_draws, config))
+
+    objective = config.method.objective(process, data.rows.cat)
+
+    def row_loss(
+        denoiser: Denoiser, rows: MixedBatch, told: Tensor | None, draws: torch.Generator | None
+    ) -> Tensor:
+        if told is not None:
+            told = _drop_labels(told, n_classes, config.label_dropout, draws)
+        return objective(denoiser, rows, told, draws)
+
+    averaged, history = train(network, row_loss, data, config.training, generator, held_out, on_step)
+    return FittedDiffusion(config, process, averaged, n_classes, history)
+
+
+def _held_out_rows(n_rows: int, label: Tensor | None, config: DiffusionConfig, seed: int) -> Tensor:
+    """Choose rows for the held-out loss: (n_rows,) bool. Classes under 100 rows give none away."""
+    held = torch.zeros(n_rows, dtype=torch.bool)
+    if n_rows < 500:
+        return held
+    eligible = torch.ones(n_rows, dtype=torch.bool)
+    if label is not None:
+        eligible = torch.bincount(label)[label] >= 100
+    candidates = eligible.nonzero()[:, 0]
+    order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed))
+    held[candidates[order[: min(int(config.held_out * n_rows), config.max_held_out)]]] = True
+    return held
+
+
+def _as_data(batch: MixedBatch, label: Tensor | None, rows: Tensor, device: torch.device) -> TrainingData:
+    return TrainingData(batch[rows].to(device), None if label is None else label[rows].to(device))
+
+
+def _drop_labels(label: Tensor, n_classes: int, share: float, generator: torch.Generator | None) -> Tensor:
+    """Replace a share of the labels by "not told"."""
+    dropped = torch.rand(label.shape, generator=generator, device=label.device) < share
+    return torch.where(dropped, n_classes, label)

@@ -1,0 +1,245 @@
+"""The training loop: a network, a loss for each row and a resident table in; averaged weights out.
+
+Knows nothing of frames or diffusion. The table stays on the device and batches are gathered by index; all
+randomness comes from the generators that are passed in.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from tabdiff.batch import MixedBatch
+from tabdiff.errors import TrainingError
+
+__all__ = ["History", "RowLoss", "TrainingConfig", "TrainingData", "bf16_pays", "epochs", "train"]
+
+RowLoss = Callable[[nn.Module, MixedBatch, Tensor | None, torch.Generator | None], Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train. Times in seconds, rates per step.
+
+    max_steps and max_seconds both end the run, whichever comes first; the learning rate follows a cosine to
+    zero over whichever is nearer its end, after a linear warm-up. patience counts evaluations of the held-out loss without a new
+    best; 0 turns early stopping off. ema_decay is lowered so that the average spans at most a tenth of the
+    steps. amp: "auto" uses bfloat16 where the hardware gains from it.
+    """
+
+    max_steps: int = 3000
+    batch_size: int = 1024
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup_steps: int = 100
+    ema_decay: float = 0.999
+    clip_norm: float = 1.0
+    evaluate_every: int = 100
+    patience: int = 8
+    max_seconds: float | None = None
+    amp: bool | str = "auto"
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Rows to learn from. label: (B,) long or None; copies: (B,) float, how often each row appears in one
+    pass over the table (None: once).
+    """
+
+    rows: MixedBatch
+    label: Tensor | None = None
+    copies: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass
+class History:
+    """What happened. loss, held_out: one value at each evaluation; steps: the step they were taken at."""
+
+    steps: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    held_out: list[float] = field(default_factory=list)
+    n_steps: int = 0
+    seconds: float = 0.0
+    stopped_by: str = "steps"
+
+
+def bf16_pays(device: torch.device) -> bool:
+    """Whether bfloat16 matrix products are done in hardware on this device (never assumed)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+
+
+def epochs(
+    copies: Tensor | None, n_rows: int, batch_size: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Yield batches of row numbers for ever, pass after pass.
+
+    A row that should appear 2.3 times in a pass appears twice or, with probability .3, three times. Each pass
+    is shuffled, and batches run on over the end of a pass, so that all have batch_size rows.
+    """
+    device = generator.device
+    rest = torch.empty(0, dtype=torch.long, device=device)
+    while True:
+        while len(rest) < batch_size:
+            order = torch.arange(n_rows, device=device)
+            if copies is not None:
+                drawn = torch.rand(n_rows, generator=generator, device=device, dtype=copies.dtype)
+                order = order.repeat_interleave((copies + drawn).floor().long())
+            shuffled = order[torch.randperm(len(order), generator=generator, device=device)]
+            rest = torch.cat([rest, shuffled])
+        yield rest[:batch_size]
+        rest = rest[batch_size:]
+
+
+class _Average:
+    """Exponential moving average of a network's parameters, updated in one fused call for each step."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
+        self.decay = decay
+        self.targets = list(self.model.parameters())
+        self.sources = [parameter.detach() for parameter in model.parameters()]
+
+    def update(self, step: int) -> None:
+        # early on the average follows the weights, or it would remember the initialisation
+        torch._foreach_lerp_(self.targets, self.sources, 1 - min(self.decay, (1 + step) / (10 + step)))
+
+
+def train(
+    model: nn.Module,
+    row_loss: RowLoss,
+    data: TrainingData,
+    config: TrainingConfig,
+    generator: torch.Generator,
+    held_out: TrainingData | None = None,
+    on_step: Callable[[int, History], None] | None = None,
+) -> tuple[nn.Module, History]:
+    """Minimise the mean of `row_loss` and return the averaged network and what happened.
+
+    model, data and held_out are on the device of `generator`; `model` is trained in place, the returned
+    network is a copy in evaluation mode. The held-out loss is always taken with the same noise, so that its
+    values can be compared; with patience the best average is kept, otherwise the last.
+
+    Raises `TrainingError` if the loss stops being finite.
+    """
+    device = generator.device
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=_use_amp(config.amp, device))
+    network = torch.compile(model) if config.compile else model
+    optimizer = torch.optim.AdamW(
+        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    average = _Average(model, min(config.ema_decay, 1 - 10 / max(config.max_steps, 11)))
+    batches = epochs(data.copies, len(data), config.batch_size, generator)
+    history, best = History(), _Best()
+    started, total = time.perf_counter(), torch.zeros((), device=device)
+    model.train()
+
+    for step in range(config.max_steps):
+        progress = _progress(step, config, started)
+        if progress >= 1:
+            history.stopped_by = "seconds"
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * _rate(progress, step, config)
+        rows = next(batches)
+        with autocast:
+            label = None if data.label is None else data.label[rows]
+            loss = row_loss(network, data.rows[rows], label, generator).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm, foreach=True)
+        optimizer.step()
+        average.update(step)
+        total += loss.detach()
+        history.n_steps = step + 1
+        if (step + 1) % config.evaluate_every == 0 or step + 1 == config.max_steps:
+            _record(history, total, autocast, average.model, row_loss, held_out)
+            total.zero_()
+            if held_out is not None and config.patience:
+                best.offer(history.held_out[-1], average.model)
+                if best.waited >= config.patience:
+                    history.stopped_by = "held-out loss"
+                    break
+        if on_step is not None:
+            on_step(step + 1, history)
+
+    history.seconds = time.perf_counter() - started
+    if best.weights is not None:
+        average.model.load_state_dict(best.weights)
+    return average.model, history
+
+
+@dataclass
+class _Best:
+    """The best held-out loss so far, its weights, and how many evaluations ago it was."""
+
+    loss: float = math.inf
+    weights: dict[str, Tensor] | None = None
+    waited: int = 0
+
+    def offer(self, loss: float, model: nn.Module) -> None:
+        self.waited += 1
+        if loss < self.loss:
+            self.loss, self.waited = loss, 0
+            self.weights = {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def _use_amp(amp: bool | str, device: torch.device) -> bool:
+    return bf16_pays(device) if amp == "auto" else bool(amp)
+
+
+def _progress(step: int, config: TrainingConfig, started: float) -> float:
+    done = step / config.max_steps
+    if config.max_seconds is not None:
+        done = max(done, (time.perf_counter() - started) / config.max_seconds)
+    return done
+
+
+def _rate(progress: float, step: int, config: TrainingConfig) -> float:
+    """Warm-up times cosine, as a share of the learning rate."""
+    warm = min(1.0, (step + 1) / max(1, min(config.warmup_steps, config.max_steps // 10)))
+    return warm * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def _record(
+    history: History,
+    total: Tensor,
+    autocast: torch.autocast,
+    model: nn.Module,
+    row_loss: RowLoss,
+    held_out: TrainingData | None,
+) -> None:
+    since = history.n_steps - (history.steps[-1] if history.steps else 0)
+    mean = float(total) / since
+    if not math.isfinite(mean):
+        raise TrainingError(
+            f"the training loss became {mean} by step {history.n_steps}. Lower the learning rate, or look for "
+            "columns with extreme values; nothing of the model was kept."
+        )
+    history.steps.append(history.n_steps)
+    history.loss.append(mean)
+    if held_out is None:
+        return
+    fixed = torch.Generator(held_out.rows.num.device).manual_seed(0)
+    with torch.no_grad(), autocast:
+        losses = [
+            row_loss(
+                model, held_out.rows[part], None if held_out.label is None else held_out.label[part], fixed
+            )
+            for part in (slice(i, i + 4096) for i in range(0, len(held_out), 4096))
+        ]
+    history.held_out.append(float(torch.cat(losses).mean()))
