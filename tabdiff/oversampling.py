@@ -222,7 +222,7 @@ class DiffusionOverSampler(BaseOverSampler):
             if len(rows) < MIN_CLASS_ROWS:
                 drawn.append(self._revise_small_class(columns, label, code, rows, n, class_seeds[code]))
                 continue
-            with sampling_bar(self.verbose, n, f"sampling {label!r}") as on_rows:
+            with sampling_bar(self.verbose, n, f"sampling {_plain(label)!r}") as on_rows:
                 told = np.full(n, code, dtype=np.int64)
                 drawn.append(
                     self.model_.sample(
@@ -241,7 +241,7 @@ class DiffusionOverSampler(BaseOverSampler):
         seed: np.random.SeedSequence,
     ) -> list[Column]:
         warnings.warn(
-            f"class {label!r} has {len(rows)} rows, fewer than {MIN_CLASS_ROWS}: too few to be learned. Its {n} "
+            f"class {_plain(label)!r} has {len(rows)} rows, fewer than {MIN_CLASS_ROWS}: too few to be learned. Its {n} "
             "synthetic rows are its real rows, noised half way and drawn back by the model of all rows.",
             SmallClassWarning,
             stacklevel=4,
@@ -276,6 +276,11 @@ class DiffusionOverSampler(BaseOverSampler):
                     f"categorical_features names {item!r}, which is no column. Columns: {names}."
                 )
         return {name: "categorical" for name in chosen}
+
+
+def _plain(label: Any) -> Any:
+    """A NumPy scalar as the Python one, for messages."""
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _joined(parts: tuple[Column, ...]) -> Column:

@@ -40,7 +40,7 @@ def stratified_times(n_rows: int, generator: torch.Generator | None, device: tor
 
 def marginal_entropies(cat: Tensor, layout: LevelLayout) -> Tensor:
     """Entropy of each column's observed levels in nats: cat (B, *S, C) -> (C,) float32."""
-    flat = cat.reshape(-1, cat.shape[-1])
+    flat = cat.flatten(0, -2)
     entropies = []
     for column, count in enumerate(layout.n_levels.tolist()):
         share = torch.bincount(flat[:, column], minlength=count).double() / max(len(flat), 1)

@@ -34,7 +34,7 @@ class MLPDenoiser(nn.Module):
     def __init__(self, n_num: int, layout: LevelLayout, n_classes: int, config: MLPConfig) -> None:
         super().__init__()
         self.n_num, self.n_classes = n_num, n_classes
-        self.embed_num = nn.Linear(n_num, config.width)
+        self.embed_num = nn.Linear(n_num, config.width) if n_num else None
         self.embed_cat = LevelEmbedding(layout.n_levels.tolist(), config.width) if len(layout) else None
         features = TimeFeatures()
         self.embed_time = nn.Sequential(
@@ -62,9 +62,7 @@ class MLPDenoiser(nn.Module):
             condition = condition + self.embed_label(label)
         condition = nn.functional.silu(condition)
         condition = condition.reshape(len(condition), *(1 for _ in range(num.dim() - 2)), -1)
-        h = self.embed_num(num)
-        if self.embed_cat is not None:
-            h = h + self.embed_cat(cat)
+        h = sum(embed(x) for embed, x in ((self.embed_num, num), (self.embed_cat, cat)) if embed is not None)
         for block in self.blocks:
             h = block(h, condition)
         out = self.head(self.norm(h))
