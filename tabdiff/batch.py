@@ -36,13 +36,3 @@ class MixedBatch:
         """Copy to a device (nothing is copied if the batch is there already)."""
         observed = None if self.observed is None else self.observed.to(device)
         return MixedBatch(self.num.to(device), self.cat.to(device), observed)
-
-    @staticmethod
-    def concatenate(batches: list[MixedBatch]) -> MixedBatch:
-        """Join batches along the rows; all or none of them carry `observed`."""
-        observed = [batch.observed for batch in batches if batch.observed is not None]
-        return MixedBatch(
-            torch.cat([batch.num for batch in batches]),
-            torch.cat([batch.cat for batch in batches]),
-            torch.cat(observed) if observed else None,
-        )

@@ -6,6 +6,7 @@ network is and how long it trains follows from the table's size, in `default_con
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import multinomial, samplers
@@ -27,7 +28,9 @@ from tabdiff.diffusion.objectives import (
 )
 from tabdiff.diffusion.schedules import CosineSchedule, KarrasSchedule, PowerSchedule, Schedule
 from tabdiff.nets.mlp import MLPConfig, MLPDenoiser
+from tabdiff.seeds import torch_seed
 from tabdiff.training import History, TrainingConfig, TrainingData, bf16_pays, train
+from tabdiff.workers import Workers
 
 __all__ = [
     "METHODS",
@@ -158,12 +161,15 @@ def default_config(n_rows: int, n_features: int) -> DiffusionConfig:
     n_rows: rows of the table. n_features: numeric features plus levels over all categorical ones.
     """
     if n_rows < 5_000:
-        network, steps, batch = MLPConfig(width=128, n_blocks=2), 2000, 256
+        network = MLPConfig(width=128, n_blocks=2)
+        training = TrainingConfig(max_steps=2000, batch_size=256)
     elif n_rows < 50_000:
-        network, steps, batch = MLPConfig(width=256, n_blocks=3), 4000, 1024
+        network = MLPConfig(width=256, n_blocks=3)
+        training = TrainingConfig(max_steps=4000, batch_size=1024, shards=2)
     else:
-        network, steps, batch = MLPConfig(width=384, n_blocks=3), 6000, 2048
-    return DiffusionConfig(network=network, training=TrainingConfig(max_steps=steps, batch_size=batch))
+        network = MLPConfig(width=384, n_blocks=3)
+        training = TrainingConfig(max_steps=6000, batch_size=2048, shards=4)
+    return DiffusionConfig(network=network, training=training)
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
@@ -221,31 +227,27 @@ class FittedDiffusion:
         self,
         n_rows: int,
         label: Tensor | None,
-        seed: int,
+        seed: np.random.SeedSequence,
         n_steps: int | None = None,
         guidance: float = 0.0,
         on_rows: Callable[[int], None] | None = None,
     ) -> MixedBatch:
         """Draw rows; label: (n_rows,) long on any device, or None for a model without classes.
 
-        Rows are drawn in chunks, so that memory does not grow with n_rows beyond the rows themselves.
-        on_rows is told the number of rows of each chunk.
+        Rows are drawn in chunks of one class each, so that memory does not grow with n_rows beyond the rows
+        themselves and the class is a constant of the network. on_rows is told the number of rows of each chunk.
         """
-        generator = torch.Generator(self.device).manual_seed(seed)
-        return self._in_chunks(
-            n_rows,
-            label,
-            lambda rows: self.process.prior((rows.stop - rows.start,), generator),
-            generator,
-            (n_steps, guidance, 1.0),
-            on_rows,
-        )
+
+        def start(rows: Tensor, generator: torch.Generator) -> MixedBatch:
+            return self.process.prior((len(rows),), generator)
+
+        return self._in_chunks(n_rows, label, start, seed, (n_steps, guidance, 1.0), on_rows)
 
     def revise(
         self,
         rows: MixedBatch,
         label: Tensor | None,
-        seed: int,
+        seed: np.random.SeedSequence,
         t: float,
         n_steps: int | None = None,
     ) -> MixedBatch:
@@ -253,55 +255,83 @@ class FittedDiffusion:
 
         Source: SDEdit, Meng et al. 2022 (arXiv:2108.01073), here with both kinds of features.
         """
-        generator = torch.Generator(self.device).manual_seed(seed)
 
-        def start(part: slice) -> MixedBatch:
-            chunk = rows[part].to(self.device)
-            times = torch.full((len(chunk),), t, dtype=torch.float64, device=self.device)
-            return self.process.corrupt(chunk, times, generator)[0]
+        def start(part: Tensor, generator: torch.Generator) -> MixedBatch:
+            times = torch.full((len(part),), t, dtype=torch.float64, device=self.device)
+            return self.process.corrupt(rows[part].to(self.device), times, generator)[0]
 
-        return self._in_chunks(len(rows), label, start, generator, (n_steps, 0.0, t), None)
+        return self._in_chunks(len(rows), label, start, seed, (n_steps, 0.0, t), None)
 
-    @torch.inference_mode()
     def _in_chunks(
         self,
         n_rows: int,
         label: Tensor | None,
-        start: Callable[[slice], MixedBatch],
-        generator: torch.Generator,
+        start: Callable[[Tensor, torch.Generator], MixedBatch],
+        seed: np.random.SeedSequence,
         how: tuple[int | None, float, float],
         on_rows: Callable[[int], None] | None,
     ) -> MixedBatch:
+        """Draw chunk by chunk, each from a random stream of its own, and put the rows into their places."""
         n_steps, guidance, t_start = how
-        size = _chunk_rows(self.process)
-        parts = []
-        for begin in range(0, max(n_rows, 1), size):
-            rows = slice(begin, min(begin + size, n_rows))
-            told = None if label is None else label[rows].to(self.device)
-            predict = self._predictor(told, guidance)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16_pays(self.device)):
+        network = _for_inference(self.network, self.device)
+
+        def draw(job: tuple[Tensor, np.random.SeedSequence]) -> MixedBatch:
+            rows, chunk_seed = job
+            generator = torch.Generator(self.device).manual_seed(torch_seed(chunk_seed))
+            told = None if label is None else label[rows[:1]].to(self.device)
+            amp = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16_pays(self.device))
+            with torch.inference_mode(), amp:
                 drawn = self.config.method.draw(
                     self.process,
-                    predict,
-                    start(rows),
+                    self._predictor(network, told, guidance),
+                    start(rows, generator),
                     n_steps or self.config.method.n_steps,
                     generator,
                     t_start,
                 )
-            parts.append(drawn.to("cpu"))
-            if on_rows is not None:
-                on_rows(len(drawn))
-        return MixedBatch.concatenate(parts)
+                return drawn.to("cpu")
 
-    def _predictor(self, label: Tensor | None, guidance: float) -> samplers.Predict:
-        told = samplers.conditional(self.process, self.network, label)
-        return samplers.guided(told, samplers.conditional(self.process, self.network, None), guidance)
+        chunks = _chunks(n_rows, label, _chunk_rows(self.process))
+        out = MixedBatch(
+            torch.empty(n_rows, self.process.n_num),
+            torch.empty(n_rows, len(self.process.layout), dtype=torch.long),
+        )
+        with Workers(self.device, len(chunks)) as workers:
+            jobs = zip(chunks, seed.spawn(len(chunks)), strict=True)
+            for rows, drawn in zip(chunks, workers.map(draw, jobs), strict=True):
+                out.num[rows], out.cat[rows] = drawn.num, drawn.cat
+                if on_rows is not None:
+                    on_rows(len(rows))
+        return out
+
+    def _predictor(self, network: Denoiser, label: Tensor | None, guidance: float) -> samplers.Predict:
+        told = samplers.conditional(self.process, network, label)
+        return samplers.guided(told, samplers.conditional(self.process, network, None), guidance)
+
+
+def _for_inference(network: MLPDenoiser, device: torch.device) -> MLPDenoiser:
+    """A copy whose linear layers hold bfloat16 weights where that pays, instead of rounding them at each step."""
+    copied = copy.deepcopy(network)
+    if bf16_pays(device):
+        for module in copied.modules():
+            if isinstance(module, nn.Linear):
+                module.to(torch.bfloat16)
+    return copied
+
+
+def _chunks(n_rows: int, label: Tensor | None, size: int) -> list[Tensor]:
+    """Positions of the rows to draw together: one class in each chunk, at most `size` rows."""
+    if label is None:
+        return list(torch.arange(n_rows).split(size))
+    return [
+        chunk for code in label.unique() for chunk in (label.cpu() == code).nonzero()[:, 0].split(size)
+    ]
 
 
 def _chunk_rows(process: MixedProcess) -> int:
-    """Rows to draw at once: about 2^23 numbers in the widest tensor, and at most 8,192 rows."""
+    """Rows to draw at once: about 2^22 numbers in the widest tensor, and at most 4,096 rows."""
     width = max(process.layout.n_logits + process.n_num, 1)
-    return int(np.clip(2**23 // width, 64, 8192))
+    return int(np.clip(2**22 // width, 64, 4096))
 
 
 def fit_diffusion(
@@ -319,7 +349,7 @@ def fit_diffusion(
     batch: at least one row with at least one feature; label: (B,) long in [0, n_classes), or None with
     n_classes 0. Every draw comes from children of `seed`.
     """
-    init_seed, train_seed, split_seed = (int(s.generate_state(1, np.uint64)[0] >> 1) for s in seed.spawn(3))
+    init_seed, train_seed, split_seed = map(torch_seed, seed.spawn(3))
     layout = LevelLayout(n_levels, device)
     process = config.method.process(batch.num.shape[-1], layout)
     network = _build_network(process.n_num, layout, n_classes, config.network, init_seed).to(device)

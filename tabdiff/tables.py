@@ -17,7 +17,6 @@ from tabdiff.batch import MixedBatch
 from tabdiff.encoding.table import TableEncoder
 from tabdiff.errors import InputError
 from tabdiff.schema import Column, TableSchema, infer_schema
-from tabdiff.seeds import torch_seed
 from tabdiff.synthesis import (
     METHODS,
     DiffusionConfig,
@@ -84,7 +83,7 @@ class LearnedTable:
             batch = _no_features(n_rows)
         else:
             told = None if label is None else torch.from_numpy(label)
-            batch = self.diffusion.sample(n_rows, told, torch_seed(draw_seed), n_steps, guidance, on_rows)
+            batch = self.diffusion.sample(n_rows, told, draw_seed, n_steps, guidance, on_rows)
         return self.encoder.decode(batch, np.random.default_rng(decode_seed))
 
     def revise(
@@ -100,7 +99,7 @@ class LearnedTable:
         batch = self.encoder.encode(columns, np.random.default_rng(encode_seed))
         if self.diffusion is not None:
             told = torch.from_numpy(label)
-            batch = self.diffusion.revise(batch, told, torch_seed(draw_seed), t, n_steps)
+            batch = self.diffusion.revise(batch, told, draw_seed, t, n_steps)
         return self.encoder.decode(batch, np.random.default_rng(decode_seed))
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tabdiff.batch import MixedBatch
 from tabdiff.errors import TrainingError
+from tabdiff.workers import Workers
 
 __all__ = ["History", "RowLoss", "TrainingConfig", "TrainingData", "bf16_pays", "epochs", "train"]
 
@@ -30,7 +31,8 @@ class TrainingConfig:
     max_steps and max_seconds both end the run, whichever comes first; the learning rate follows a cosine to
     zero over whichever is nearer its end, after a linear warm-up. patience counts evaluations of the held-out loss without a new
     best; 0 turns early stopping off. ema_decay is lowered so that the average spans at most a tenth of the
-    steps. amp: "auto" uses bfloat16 where the hardware gains from it.
+    steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards: equal parts of each batch, computed
+    side by side and added in order; part of the configuration, not of the machine, as it decides the last bits.
     """
 
     max_steps: int = 3000
@@ -44,6 +46,7 @@ class TrainingConfig:
     patience: int = 8
     max_seconds: float | None = None
     amp: bool | str = "auto"
+    shards: int = 1
     compile: bool = False
 
 
@@ -136,51 +139,112 @@ def train(
 
     Raises `TrainingError` if the loss stops being finite.
     """
-    device = generator.device
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=_use_amp(config.amp, device))
-    network = torch.compile(model) if config.compile else model
-    optimizer = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    average = _Average(model, min(config.ema_decay, 1 - 10 / max(config.max_steps, 11)))
+    started, history, best = time.perf_counter(), History(), _Best()
     batches = epochs(data.copies, len(data), config.batch_size, generator)
-    history, best = History(), _Best()
-    started, total = time.perf_counter(), torch.zeros((), device=device)
-    model.train()
-
-    for step in range(config.max_steps):
-        progress = _progress(step, config, started)
-        if progress >= 1:
-            history.stopped_by = "seconds"
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _rate(progress, step, config)
-        rows = next(batches)
-        with autocast:
-            label = None if data.label is None else data.label[rows]
-            loss = row_loss(network, data.rows[rows], label, generator).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm, foreach=True)
-        optimizer.step()
-        average.update(step)
-        total += loss.detach()
-        history.n_steps = step + 1
-        if (step + 1) % config.evaluate_every == 0 or step + 1 == config.max_steps:
-            _record(history, total, autocast, average.model, row_loss, held_out)
-            total.zero_()
-            if held_out is not None and config.patience:
-                best.offer(history.held_out[-1], average.model)
-                if best.waited >= config.patience:
-                    history.stopped_by = "held-out loss"
-                    break
-        if on_step is not None:
-            on_step(step + 1, history)
+    with Workers(generator.device, config.shards) as workers:
+        state = _State(model, row_loss, config, generator, workers)
+        for step in range(config.max_steps):
+            progress = _progress(step, config, started)
+            if progress >= 1:
+                history.stopped_by = "seconds"
+                break
+            state.step(data, next(batches), config.learning_rate * _rate(progress, step, config))
+            history.n_steps = step + 1
+            if (step + 1) % config.evaluate_every == 0 or step + 1 == config.max_steps:
+                _record(history, state, held_out)
+                if held_out is not None and config.patience:
+                    best.offer(history.held_out[-1], state.average.model)
+                    if best.waited >= config.patience:
+                        history.stopped_by = "held-out loss"
+                        break
+            if on_step is not None:
+                on_step(step + 1, history)
 
     history.seconds = time.perf_counter() - started
     if best.weights is not None:
-        average.model.load_state_dict(best.weights)
-    return average.model, history
+        state.average.model.load_state_dict(best.weights)
+    return state.average.model, history
+
+
+class _State:
+    """The weights, their average and the optimiser, and how one step changes them."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        row_loss: RowLoss,
+        config: TrainingConfig,
+        generator: torch.Generator,
+        workers: Workers,
+    ) -> None:
+        device = generator.device
+        self.row_loss, self.workers, self.clip_norm = row_loss, workers, config.clip_norm
+        self.network = torch.compile(model) if config.compile else model
+        self.network.train()
+        self.parameters = list(model.parameters())
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.average = _Average(model, min(config.ema_decay, 1 - 10 / max(config.max_steps, 11)))
+        seeds = torch.randint(2**62, (config.shards,), generator=generator, device=device).tolist()
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self.amp = bf16_pays(device) if config.amp == "auto" else bool(config.amp)
+        self.device, self.n_steps = device, 0
+        self.total = torch.zeros((), device=device)
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp)
+
+    def step(self, data: TrainingData, rows: Tensor, learning_rate: float) -> None:
+        """Take one step along the gradient of the mean loss of these rows, each shard by its own thread."""
+
+        def gradient(shard: tuple[Tensor, torch.Generator]) -> tuple[Tensor, tuple[Tensor, ...]]:
+            part, draws = shard
+            with self.autocast():
+                label = None if data.label is None else data.label[part]
+                loss = self.row_loss(self.network, data.rows[part], label, draws).mean()
+            return loss.detach(), torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+
+        shards = zip(rows.chunk(len(self.generators)), self.generators, strict=True)
+        results = list(self.workers.map(gradient, shards))
+        self.workers.run(lambda: self._apply(results, learning_rate))
+
+    def _apply(self, results: list[tuple[Tensor, tuple[Tensor, ...]]], learning_rate: float) -> None:
+        summed = list(results[0][1])
+        for _, gradients in results[1:]:
+            torch._foreach_add_(summed, list(gradients))
+        torch._foreach_div_(summed, len(results))
+        for parameter, gradient in zip(self.parameters, summed, strict=True):
+            parameter.grad = gradient
+        nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.step()
+        self.average.update(self.n_steps)
+        self.n_steps += 1
+        for loss, _ in results:
+            self.total += loss / len(results)
+
+    def mean_loss(self, n_steps: int) -> float:
+        """Mean training loss of the last n_steps steps; starts the next mean."""
+        mean = float(self.total) / n_steps
+        self.total.zero_()
+        return mean
+
+    def held_out_loss(self, held_out: TrainingData) -> float:
+        """Mean loss of the averaged network with the same noise every time."""
+        fixed = torch.Generator(self.device).manual_seed(0)
+
+        def total(part: slice) -> Tensor:
+            label = None if held_out.label is None else held_out.label[part]
+            return self.row_loss(self.average.model, held_out.rows[part], label, fixed).sum()
+
+        def all_parts() -> float:
+            with torch.no_grad(), self.autocast():
+                parts = (slice(i, i + 2048) for i in range(0, len(held_out), 2048))
+                return float(sum(total(part) for part in parts)) / len(held_out)
+
+        return self.workers.run(all_parts)
 
 
 @dataclass
@@ -198,10 +262,6 @@ class _Best:
             self.weights = {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def _use_amp(amp: bool | str, device: torch.device) -> bool:
-    return bf16_pays(device) if amp == "auto" else bool(amp)
-
-
 def _progress(step: int, config: TrainingConfig, started: float) -> float:
     done = step / config.max_steps
     if config.max_seconds is not None:
@@ -215,31 +275,14 @@ def _rate(progress: float, step: int, config: TrainingConfig) -> float:
     return warm * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
-def _record(
-    history: History,
-    total: Tensor,
-    autocast: torch.autocast,
-    model: nn.Module,
-    row_loss: RowLoss,
-    held_out: TrainingData | None,
-) -> None:
-    since = history.n_steps - (history.steps[-1] if history.steps else 0)
-    mean = float(total) / since
+def _record(history: History, state: _State, held_out: TrainingData | None) -> None:
+    mean = state.mean_loss(history.n_steps - (history.steps[-1] if history.steps else 0))
     if not math.isfinite(mean):
         raise TrainingError(
-            f"the training loss became {mean} by step {history.n_steps}. Lower the learning rate, or look for "
-            "columns with extreme values; nothing of the model was kept."
+            f"the training loss became {mean} by step {history.n_steps}. Lower the learning rate, or look "
+            "for columns with extreme values; nothing of the model was kept."
         )
     history.steps.append(history.n_steps)
     history.loss.append(mean)
-    if held_out is None:
-        return
-    fixed = torch.Generator(held_out.rows.num.device).manual_seed(0)
-    with torch.no_grad(), autocast:
-        losses = [
-            row_loss(
-                model, held_out.rows[part], None if held_out.label is None else held_out.label[part], fixed
-            )
-            for part in (slice(i, i + 4096) for i in range(0, len(held_out), 4096))
-        ]
-    history.held_out.append(float(torch.cat(losses).mean()))
+    if held_out is not None:
+        history.held_out.append(state.held_out_loss(held_out))

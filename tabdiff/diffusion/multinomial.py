@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 
-def mask_padding(logits: Tensor, n_levels: Tensor) -> Tensor:
-    """Set the entries behind each column's last level to -inf."""
+def mask_padding(logits: Tensor, n_levels: Tensor, value: float = -torch.inf) -> Tensor:
+    """Set the entries behind each column's last level to -inf, or to another value."""
     padding = torch.arange(logits.shape[-1], device=logits.device) >= n_levels[:, None]
-    return logits.masked_fill(padding, -torch.inf)
+    return logits.masked_fill(padding, value)
 
 
 def one_hot_log(x: Tensor, n_classes: int) -> Tensor:
@@ -56,7 +56,9 @@ def log_marginal(log_p0: Tensor, ab: Tensor, n_levels: Tensor) -> Tensor:
     Source: Hoogeboom et al. 2021 (arXiv:2102.05379), eq. 12.
     """
     kept, replaced = _log_kept(ab, log_p0), _log_replaced(ab, n_levels, log_p0)
-    return mask_padding(torch.logaddexp(log_p0 + kept, replaced), n_levels)
+    # at ab = 1 padding would meet -inf with -inf, where the gradient of logaddexp is not a number
+    law = mask_padding(log_p0, n_levels, 0.0)
+    return mask_padding(torch.logaddexp(law + kept, replaced), n_levels)
 
 
 def log_posterior(
@@ -88,10 +90,19 @@ def log_reverse(log_p0: Tensor, x_t: Tensor, ab_s: Tensor, ab_t: Tensor, n_level
     DIFFERS: arXiv:2209.15421 plugs the predicted law into the posterior; we sum over x_0, because a head
     trained by cross-entropy means log p(x_0 | x_t), and the plug-in law is then off by several per cent.
     """
-    log_w = log_p0 - _log_noisy_given_levels(x_t, ab_t, n_levels, log_p0)
-    total = torch.logsumexp(log_w, dim=-1, keepdim=True) + _log_replaced(ab_s, n_levels, log_p0)
-    mixed = mask_padding(torch.logaddexp(log_w + _log_kept(ab_s, log_p0), total), n_levels)
-    return torch.log_softmax(_log_step_to(x_t, ab_s, ab_t, n_levels, log_p0) + mixed, dim=-1)
+    at = x_t[..., None]
+    kept_t, kept_s, replaced_s = _log_kept(ab_t, log_p0), _log_kept(ab_s, log_p0), _log_replaced(ab_s, n_levels, log_p0)
+    replaced_t = _log_replaced(ab_t, n_levels, log_p0)
+    same_t = torch.logaddexp(kept_t, replaced_t)
+    log_p_at = log_p0.gather(-1, at).clamp_max(0)
+    # q(x_t | x_0) takes two values only, so that sum_k w(k) needs no sum over levels
+    log_w_sum = torch.logaddexp(torch.log(-torch.expm1(log_p_at)) - replaced_t, log_p_at - same_t)
+    uniform = log_w_sum + replaced_s
+    step_other = _log_replaced(ab_t / ab_s, n_levels, log_p0)
+    step_same = torch.logaddexp(_log_kept(ab_t / ab_s, log_p0), step_other)
+    other = torch.logaddexp(log_p0 + (kept_s - replaced_t), uniform) + step_other
+    same = torch.logaddexp(log_p_at + (kept_s - same_t), uniform) + step_same
+    return mask_padding(other.scatter(-1, at, same), n_levels)
 
 
 def variational_term(

@@ -57,27 +57,22 @@ class LevelEmbedding(nn.Module):
 
 
 class ModulatedBlock(nn.Module):
-    """A residual block whose normalised input is scaled and shifted by a condition (FiLM).
+    """A residual block whose normalised input is scaled and shifted from outside (FiLM).
 
-    h: (..., width), condition: (..., n_condition), broadcastable. Starts as the identity.
+    h, scale, shift: (..., width), the latter two broadcastable. Starts as the identity.
     Source: Perez et al. 2018 (arXiv:1709.07871); the zero start of the last layer: DiT, Peebles & Xie 2023
     (arXiv:2212.09748).
     """
 
-    def __init__(self, width: int, n_condition: int, expansion: int = 2, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, expansion: int = 1) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = nn.Linear(n_condition, 2 * width)
         self.inner = nn.Linear(width, expansion * width)
-        self.dropout = nn.Dropout(dropout)
         self.outer = nn.Linear(expansion * width, width)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
-    def forward(self, h: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """Return h plus the block's contribution."""
-        scale, shift = self.modulation(condition).chunk(2, dim=-1)
         update = torch.addcmul(shift, self.norm(h), 1 + scale)
-        return h + self.outer(self.dropout(nn.functional.silu(self.inner(update))))
+        return h + self.outer(nn.functional.silu(self.inner(update)))

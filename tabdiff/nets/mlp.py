@@ -17,11 +17,10 @@ __all__ = ["MLPConfig", "MLPDenoiser"]
 class MLPConfig:
     """Size of the network. width: of the residual stream; n_condition: of the time and class vector."""
 
-    width: int = 256
-    n_blocks: int = 3
-    expansion: int = 2
+    width: int = 192
+    n_blocks: int = 4
+    expansion: int = 1
     n_condition: int = 64
-    dropout: float = 0.0
 
 
 class MLPDenoiser(nn.Module):
@@ -44,9 +43,12 @@ class MLPDenoiser(nn.Module):
             nn.Linear(config.n_condition, config.n_condition),
         )
         self.embed_label = nn.Embedding(n_classes + 1, config.n_condition) if n_classes else None
+        # one layer for the modulations of all blocks: a few large products instead of many small ones
+        self.modulation = nn.Linear(config.n_condition, 2 * config.width * config.n_blocks)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
         self.blocks = nn.ModuleList(
-            ModulatedBlock(config.width, config.n_condition, config.expansion, config.dropout)
-            for _ in range(config.n_blocks)
+            ModulatedBlock(config.width, config.expansion) for _ in range(config.n_blocks)
         )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, n_num + layout.n_logits)
@@ -63,7 +65,8 @@ class MLPDenoiser(nn.Module):
         condition = nn.functional.silu(condition)
         condition = condition.reshape(len(condition), *(1 for _ in range(num.dim() - 2)), -1)
         h = sum(embed(x) for embed, x in ((self.embed_num, num), (self.embed_cat, cat)) if embed is not None)
-        for block in self.blocks:
-            h = block(h, condition)
+        scales = self.modulation(condition).chunk(2 * len(self.blocks), dim=-1)
+        for block, scale, shift in zip(self.blocks, scales[::2], scales[1::2], strict=True):
+            h = block(h, scale, shift)
         out = self.head(self.norm(h))
         return out[..., : self.n_num], out[..., self.n_num :]
