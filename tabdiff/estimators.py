@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from tabdiff import frames
 from tabdiff.errors import ConditionError, InputError
+from tabdiff.inputs import read_table
 from tabdiff.progress import sampling_bar, training_bar
-from tabdiff.schema import Column, Kind, infer_schema
+from tabdiff.schema import Column, Kind, Storage, infer_schema
 from tabdiff.seeds import seed_sequence
 from tabdiff.tables import TableConfig, learn_table
 
@@ -31,10 +32,10 @@ class TableSynthesizer(BaseEstimator):
     ----------
     target : hashable, default=None
         Name (or position, for arrays) of a column with few values. The model is then told this column's value
-        beside each row, so that rows of any of its values can be asked for, rare ones included. None learns all
-        columns alike.
+        beside each row, so that rows of any of its values can be asked for, rare ones included. A target that
+        holds times, or numbers with many values, is learned like any other column. None learns all alike.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of everything that is random. The same seed gives the same rows on the same machine with the same
+        Seed of everything that is random. The same seed gives the same rows on the same machine, whatever the
         number of threads, as long as `max_seconds` is not what ends training.
     max_seconds : float, default=None
         Time budget of training. None trains for the number of steps that suits the table's size.
@@ -66,8 +67,8 @@ class TableSynthesizer(BaseEstimator):
         Losses, steps and seconds of training.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : list
-        Names of the columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if all are strings.
 
     Examples
     --------
@@ -79,7 +80,7 @@ class TableSynthesizer(BaseEstimator):
     ['credit', 'credit', 'credit']
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "target": "no_validation",
         "random_state": ["random_state", np.random.Generator, np.random.SeedSequence],
         "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
@@ -117,12 +118,19 @@ class TableSynthesizer(BaseEstimator):
         self.method = method
         self.device = device
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
     def fit(self, X, y=None):
         """Learn the table X.
 
         Parameters
         ----------
-        X : pandas, polars or pyarrow frame, or ndarray of shape (n_rows, n_columns)
+        X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
             The table, target column included. It is not changed.
         y : None
             Ignored; there for pipelines.
@@ -133,33 +141,30 @@ class TableSynthesizer(BaseEstimator):
             The fitted model.
         """
         self._validate_params()
-        columns, template = frames.read(X)
-        names = [column.name for column in columns]
-        kinds = dict(self.kinds or {})
-        features, label, target = list(columns), None, None
-        if self.target is not None:
-            target = _target_column(columns, self.target, kinds)
-            if target is not None:
-                features.remove(target)
-                kinds.pop(target.name, None)
+        columns, template = read_table(X, self)
+        target = None if self.target is None else _read_target(columns, self.target, self.kinds)
+        features = [column for column in columns if target is None or column.name != target.column.name]
         if not features:
             raise InputError(f"the table has no column besides the target {self.target!r}: nothing to learn.")
-        values, counts = None, None
-        if target is not None:
-            values, label, counts = np.unique(target.values, return_inverse=True, return_counts=True)
-        seed, self._draw_seed = seed_sequence(self.random_state).spawn(2)
+        kinds = {
+            name: kind
+            for name, kind in (self.kinds or {}).items()
+            if target is None or name != target.column.name
+        }
+        seed, draw_seed = seed_sequence(self.random_state).spawn(2)
         config = TableConfig(kinds, self.method, self.max_steps, self.max_seconds, self.device)
         with training_bar(self.verbose) as progress:
-            model = learn_table(features, label, 0 if values is None else len(values), config, seed, progress)
-        self._model, self._template, self._class_values = model, template, values
-        self._target = None if target is None else target.with_cells(target.values[:0], target.missing[:0])
-        self._n_calls = 0
+            if target is None:
+                model = learn_table(features, None, 0, config, seed, progress)
+            else:
+                model = learn_table(features, target.codes, len(target.values), config, seed, progress)
+        self._names, self._template = [column.name for column in columns], template
+        self._target = None if target is None else target.without_rows()
+        self._model, self._draw_seed, self._n_calls = model, draw_seed, 0
         self.schema_ = model.schema
         self.history_ = model.history
-        self.classes_ = None if values is None else [target.describe(value) for value in values]
-        self.class_counts_ = counts
-        self.n_features_in_ = len(columns)
-        self.feature_names_in_ = names
+        self.classes_ = None if target is None else target.classes
+        self.class_counts_ = None if target is None else target.counts
         return self
 
     def sample(self, n, where=None, *, random_state=None):
@@ -170,10 +175,11 @@ class TableSynthesizer(BaseEstimator):
         n : int
             Number of rows, at least 0.
         where : dict, default=None
-            `{target: value}` for rows of one class only. None draws the classes as often as the table had them.
+            `{target: value}` for rows of one class only. None draws the classes as often as the table had
+            them.
         random_state : int, RandomState, Generator or None, default=None
-            Seed of these rows. None goes on from the seed of fit: the first call after `fit` gives the same rows
-            each time, the second call others.
+            Seed of these rows. None goes on from the seed of fit: the first call after `fit` gives the same
+            rows each time, the second call others.
 
         Returns
         -------
@@ -191,57 +197,104 @@ class TableSynthesizer(BaseEstimator):
         else:
             seed = seed_sequence(random_state)
         label_seed, row_seed = seed.spawn(2)
-        label = self._labels(int(n), where, np.random.default_rng(label_seed))
+        n = int(n)
+        label = self._labels(n, where, np.random.default_rng(label_seed))
         with sampling_bar(self.verbose, n) as on_rows:
             columns = self._model.sample(
-                int(n), label, row_seed, self.sampling_steps, self.guidance_weight, on_rows
+                n, label, row_seed, self.sampling_steps, self.guidance_weight, on_rows
             )
         return self._template.rebuild(self._with_target(columns, label))
 
     def _labels(self, n: int, where: Mapping | None, rng: np.random.Generator) -> np.ndarray | None:
         """The class of each row to draw: as the condition says, or by the law of the table."""
-        if where:
-            code = self._class_code(dict(where))
-            return np.full(n, code, dtype=np.int64)
-        if self._class_values is None:
+        if where is not None:
+            return np.full(n, self._class_code(where), dtype=np.int64)
+        if self._target is None:
             return None
-        return rng.choice(len(self._class_values), size=n, p=self.class_counts_ / self.class_counts_.sum())
+        counts = self._target.counts
+        return rng.choice(len(counts), size=n, p=counts / counts.sum())
 
-    def _class_code(self, where: dict) -> int:
+    def _class_code(self, where: Mapping) -> int:
+        """The label of the one class that the condition names."""
+        if not isinstance(where, Mapping) or len(where) != 1:
+            raise ConditionError(
+                f"where is {where!r}. Pass a dict of the target column and one of its values."
+            )
+        ((name, value),) = where.items()
+        if name not in self._names:
+            raise ConditionError(
+                f"where={where!r} names {name!r}, which is no column. Columns: {self._names}."
+            )
+        if self._target is None and name == self.target:
+            raise ConditionError(
+                f"where={where!r} cannot be met: the target {name!r} holds times, or numbers with many "
+                "values, and was learned like any other column. Turn it into classes first."
+            )
         if self._target is None:
             raise ConditionError(
                 f"where={where!r} needs a model that was told a target. Fit again with "
-                f"TableSynthesizer(target={next(iter(where))!r})."
+                f"TableSynthesizer(target={name!r})."
             )
-        if set(where) != {self._target.name}:
-            raise ConditionError(f"where={where!r} may name the target column {self._target.name!r} only.")
-        value = where[self._target.name]
-        for code, known in enumerate(self.classes_):
-            if known == value:
-                return code
-        raise ConditionError(
-            f"column {self._target.name!r} never was {value!r} in the fitted table. Known: {self.classes_}."
-        )
+        if name != self._target.column.name:
+            raise ConditionError(
+                f"where={where!r} may name the target column {self._target.column.name!r} only."
+            )
+        classes = self._target.classes
+        if not isinstance(value, Hashable) or value not in classes:
+            raise ConditionError(
+                f"column {name!r} never was {value!r} in the fitted table. Known: {classes}."
+            )
+        return classes.index(value)
 
     def _with_target(self, columns: list[Column], label: np.ndarray | None) -> list[Column]:
         """Put the target column back into its place."""
-        if self._target is None:
+        if self._target is None or label is None:
             return columns
-        target = self._target.with_cells(self._class_values[label], np.zeros(len(label), dtype=bool))
-        by_name = {column.name: column for column in [*columns, target]}
-        return [by_name[name] for name in self.feature_names_in_]
+        by_name = {column.name: column for column in [*columns, self._target.cells(label)]}
+        return [by_name[name] for name in self._names]
 
 
-def _target_column(columns: list[Column], name: Any, kinds: dict) -> Column | None:
-    """The target column if its values can be classes, None if it is to be learned like any other."""
+@dataclass(frozen=True)
+class _Target:
+    """The target column, its sorted values, how often each occurs, and which of them each row has."""
+
+    column: Column
+    values: np.ndarray
+    counts: np.ndarray
+    codes: np.ndarray
+
+    @property
+    def classes(self) -> list:
+        """The values as the user knows them."""
+        return [self.column.describe(value) for value in self.values]
+
+    def without_rows(self) -> _Target:
+        """The same target without the rows it was read from."""
+        empty = self.column.with_cells(self.column.values[:0], self.column.missing[:0])
+        return _Target(empty, self.values, self.counts, self.codes[:0])
+
+    def cells(self, codes: np.ndarray) -> Column:
+        """The column with the value of each code."""
+        return self.column.with_cells(self.values[codes], np.zeros(len(codes), dtype=bool))
+
+
+def _read_target(columns: list[Column], name: Hashable, kinds: Mapping | None) -> _Target | None:
+    """Read the target column if its values can be classes; None if it is to be learned like any other.
+
+    Raises `InputError` if there is no such column, or cells of it are missing.
+    """
     found = [column for column in columns if column.name == name]
     if not found:
         raise InputError(f"there is no target column {name!r}. Columns: {[c.name for c in columns]}.")
-    target = found[0]
-    if target.missing.any():
+    column = found[0]
+    if column.missing.any():
         raise InputError(
-            f"the target column {name!r} is missing in {int(target.missing.sum())} rows. Drop these rows, or fill it."
+            f"the target column {name!r} is missing in {column.missing.sum()} of {len(column)} rows. Drop "
+            "these rows, or fill it."
         )
-    override = {name: kinds[name]} if name in kinds else None
-    kind = infer_schema([target], override).columns[0].kind
-    return None if kind is Kind.NUMERIC else target
+    override = {key: kind for key, kind in (kinds or {}).items() if key == name}
+    kind = infer_schema([column], override).columns[0].kind
+    if kind is Kind.NUMERIC or column.storage in (Storage.DATETIME, Storage.DURATION):
+        return None
+    values, codes, counts = np.unique(column.values, return_inverse=True, return_counts=True)
+    return _Target(column, values, counts, codes)

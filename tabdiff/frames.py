@@ -1,414 +1,449 @@
 """The only place that knows data-frame libraries: any frame to `Column`s, and back to the same kind of frame.
 
-pandas is read by pandas itself, which knows its dtype families best; polars is read by polars, and Arrow tables
-(and whatever else narwhals recognises as an eager frame) through it. What is needed to rebuild the frame is a
-frame of the same kind without rows.
+Every column passes through an Arrow array: polars and pyarrow hold such arrays anyway, and pandas converts
+all of its dtypes to them, categories and odd objects apart. What is needed to rebuild a frame is one of the
+same kind without rows, and for each column the Arrow type that it was read from.
 """
 
 from __future__ import annotations
 
-import datetime
 import decimal
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import narwhals.stable.v2 as nw
+import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tabdiff.errors import InputError, SchemaError
 from tabdiff.schema import Column, Storage, unique_names
 
-__all__ = ["Template", "append_rows", "is_frame", "read", "select_rows", "to_numpy_1d"]
+__all__ = ["Form", "Template", "append_rows", "is_frame", "read", "select_rows", "to_numpy_1d"]
+
+INT64 = np.iinfo(np.int64)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the cells of a column are written.
+
+    type: their Arrow type; None for categories of pandas, and for objects that Arrow has no type for.
+    null: what stands for a missing cell, where the kind of frame leaves a choice, such as None or NaN. A
+    column that mixes several of these is rebuilt with one.
+    """
+
+    type: pa.DataType | None
+    null: Any = None
 
 
 @dataclass(frozen=True)
 class Template:
     """How to rebuild a frame of the kind that was read.
 
-    empty: a frame (or 2-D array) of that kind without rows. nulls: for each column the object that stood for a
-    missing cell, where the kind of frame leaves a choice.
+    empty: a frame (or 2-D array) of that kind without rows. forms: how the cells of each column are written.
     """
 
     empty: Any
-    nulls: tuple[Any, ...]
+    forms: tuple[Form, ...]
 
     def rebuild(self, columns: Sequence[Column]) -> Any:
-        """Build a frame with the template's library, column order, names and dtypes."""
+        """Build a frame with the template's library, column order, names and dtypes.
+
+        columns: as many as were read, in the same order, with any number of cells. Nothing of them is shared
+        with the frame.
+        """
+        owned = [column.with_cells(column.values.copy(), column.missing.copy()) for column in columns]
+        parts = list(zip(owned, self.forms, strict=True))
         if isinstance(self.empty, np.ndarray):
-            return _build_array(columns, self.nulls, self.empty.dtype)
+            return _build_array(parts, self.empty.dtype)
         if isinstance(self.empty, pd.DataFrame):
-            return _build_pandas(columns, self.nulls, self.empty)
+            return _build_pandas(parts, self.empty)
         if isinstance(self.empty, pl.DataFrame):
-            return _build_polars(columns, self.nulls, self.empty.schema)
-        schema = pl.from_arrow(self.empty).schema
-        return _cast_arrow(_build_polars(columns, self.nulls, schema).to_arrow(), self.empty.schema)
+            return _build_polars(parts, self.empty.schema)
+        arrays = [_build_arrow(column, form) for column, form in parts]
+        return type(self.empty).from_arrays(arrays, schema=self.empty.schema)
 
 
 def is_frame(data: Any) -> bool:
     """Whether `data` is a data frame of a library that can be read (not an array, not a list)."""
-    return nw.dependencies.is_into_dataframe(data)
+    return isinstance(data, pa.RecordBatch) or nw.dependencies.is_into_dataframe(data)
 
 
 def read(data: Any) -> tuple[list[Column], Template]:
     """Read a frame or a 2-D array into columns, leaving it as it is.
 
-    data: pandas, polars or pyarrow frame, any other eager frame known to narwhals, or a NumPy array (n, d).
+    data: pandas, polars or pyarrow frame, or a NumPy array (n, d); any other eager frame known to narwhals is
+    read, and will be rebuilt, as a pyarrow table. The same cells give the same columns, whatever holds them.
+    Decimals are read as float64, which keeps 15 digits. NaN is missing.
+
     Raises `InputError` for anything else, for frames without rows or columns and for lazy frames, and
-    `SchemaError` for names that occur twice and for cells that are no scalars.
+    `SchemaError` for names that occur twice, cells that are no scalars and integers beyond 64 bits.
     """
-    if isinstance(data, np.ndarray):
-        columns, template = _read_array(data)
-    elif isinstance(data, pd.DataFrame):
-        columns, template = _read_pandas(data)
-    elif isinstance(data, pl.DataFrame):
-        columns, template = _read_polars(data)
-    elif isinstance(data, pa.Table | pa.RecordBatch):
-        table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
-        unique_names(table.column_names)
-        columns, template = _read_polars(pl.from_arrow(table))
-        template = Template(table.slice(0, 0), template.nulls)
-    elif nw.dependencies.is_into_dataframe(data):
-        return read(nw.from_native(data, eager_only=True).to_arrow())
-    else:
+    if isinstance(data, np.ndarray) and data.ndim != 2:
+        raise InputError(f"a table needs 2 dimensions, got an array of shape {data.shape}. Reshape it first.")
+    if not isinstance(data, np.ndarray) and not is_frame(data):
         raise InputError(_not_a_frame(data))
-    if not columns or not len(columns[0]):
+    if 0 in data.shape:
+        n_rows, n_columns = data.shape
         raise InputError(
-            f"the table has {len(columns[0]) if columns else 0} rows and {len(columns)} columns. At least one "
-            "of each is needed."
+            f"the table has {n_rows} rows and {n_columns} columns. At least one of each is needed."
         )
-    return columns, template
+    empty: Any
+    if isinstance(data, np.ndarray):
+        parts, empty = _read_array(data), np.empty((0, data.shape[1]), dtype=data.dtype)
+    elif isinstance(data, pd.DataFrame):
+        parts, empty = _read_pandas(data), data.iloc[:0].copy()
+    elif isinstance(data, pl.DataFrame):
+        parts, empty = [_read_polars(series) for series in data.iter_columns()], data.clear()
+    elif isinstance(data, pa.Table | pa.RecordBatch):
+        parts, empty = _read_table(data), _without_rows(data)
+    else:
+        return read(nw.from_native(data, eager_only=True).to_arrow())
+    return [column for column, _ in parts], Template(empty, tuple(form for _, form in parts))
 
 
 def _not_a_frame(data: Any) -> str:
-    if nw.dependencies.is_polars_lazyframe(data):
+    if isinstance(data, pl.LazyFrame):
         return "got a lazy polars frame. Call .collect() first: learning reads every row several times."
+    if hasattr(data, "toarray"):
+        return f"got a sparse {type(data).__name__}. Call .toarray() first: sparse tables are not supported."
     return (
-        f"cannot read a table from {type(data).__name__}. Pass a pandas, polars or pyarrow frame, or a 2-D NumPy "
-        "array."
+        f"cannot read a table from {type(data).__name__}. Pass a pandas, polars or pyarrow frame, or a 2-D "
+        "NumPy array."
     )
 
 
-# --- NumPy ------------------------------------------------------------------------------------------------
+# --- Arrow --------------------------------------------------------------------------------------------------
 
 
-def _read_array(data: np.ndarray) -> tuple[list[Column], Template]:
-    if data.ndim != 2:
-        raise InputError(f"a table needs 2 dimensions, got an array of shape {data.shape}. Reshape it first.")
-    if data.dtype.kind == "c":
-        raise SchemaError("complex data not supported: split real and imaginary parts into two columns.")
-    frame = pd.DataFrame(data)
-    columns, template = _read_pandas(frame)
-    return columns, Template(data[:0], template.nulls)
+def _read_table(table: pa.Table | pa.RecordBatch) -> list[tuple[Column, Form]]:
+    unique_names(table.schema.names)
+    return [_read_arrow(name, array) for name, array in zip(table.schema.names, table.columns, strict=True)]
 
 
-def _build_array(columns: Sequence[Column], nulls: Sequence[Any], dtype: np.dtype) -> np.ndarray:
-    out = np.empty((len(columns[0]), len(columns)), dtype=dtype)
-    for i, (column, null) in enumerate(zip(columns, nulls, strict=True)):
-        out[:, i] = _objects(column, null) if dtype == object or column.missing.any() else _cells(column)
-    return out
+def _without_rows(table: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
+    empty = table.schema.empty_table()
+    if isinstance(table, pa.Table):
+        return empty
+    return pa.RecordBatch.from_arrays([column.chunk(0) for column in empty.columns], schema=table.schema)
 
 
-# --- pandas -----------------------------------------------------------------------------------------------
+def _read_arrow(name: Hashable, array: pa.Array | pa.ChunkedArray) -> tuple[Column, Form]:
+    """Read a column from Arrow, the one format that every other reader goes through."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.unify_dictionaries().combine_chunks()
+    kind = array.type
+    if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
+        return _read_dictionary(name, array), Form(kind)
+    if _is_text(kind):
+        return _read_dictionary(name, array.dictionary_encode()), Form(kind)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        column = _read_floats(name, array)
+        only_nan = column.missing.any() and not array.null_count
+        return column, Form(kind, np.nan if only_nan else None)
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_boolean(kind):
+        values = array.fill_null(False).to_numpy(zero_copy_only=False)
+        return Column(name, Storage.BOOL, values, missing), Form(kind)
+    if pa.types.is_integer(kind):
+        return Column(name, Storage.INT, _whole_numbers(name, array), missing), Form(kind)
+    if (time := _time_of(kind)) is not None:
+        storage, unit = time
+        ticks = array.view(pa.int32() if kind.bit_width == 32 else pa.int64())
+        return Column(name, storage, _whole_numbers(name, ticks), missing, unit=unit), Form(kind)
+    raise _unlearnable(name, kind, array[int(np.argmin(missing))].as_py())
 
 
-def _read_pandas(frame: pd.DataFrame) -> tuple[list[Column], Template]:
-    unique_names(list(frame.columns))
-    series = [frame.iloc[:, i] for i in range(frame.shape[1])]
-    columns = [_read_series(s) for s in series]
-    nulls = [_null_of(s, column) for s, column in zip(series, columns, strict=True)]
-    return columns, Template(frame.iloc[:0], tuple(nulls))
-
-
-def _null_of(series: pd.Series, column: Column) -> Any:
-    """The object that marks a missing cell in an object column; elsewhere the dtype decides."""
-    if series.dtype != object or not column.missing.any():
-        return None
-    return series.iloc[int(np.argmax(column.missing))]
-
-
-def _read_series(s: pd.Series) -> Column:
-    name, dtype = s.name, s.dtype
-    if isinstance(dtype, pd.SparseDtype):
-        s = s.sparse.to_dense()
-        dtype = s.dtype
-    missing = s.isna().to_numpy(dtype=bool)
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _from_codes(name, s.cat.codes.to_numpy(), list(dtype.categories), missing, bool(dtype.ordered))
-    if pd.api.types.is_bool_dtype(dtype):
-        return Column(name, Storage.BOOL, s.to_numpy(dtype=bool, na_value=False), missing)
-    if pd.api.types.is_integer_dtype(dtype):
-        return (
-            Column(name, Storage.INT, _whole(name, s.to_numpy(dtype=object, na_value=0), dtype), missing)
-            if (_is_uint64(dtype))
-            else Column(name, Storage.INT, s.to_numpy(dtype=np.int64, na_value=0), missing)
+def _is_text(kind: pa.DataType) -> bool:
+    return any(
+        is_kind(kind)
+        for is_kind in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_binary_view,
+            pa.types.is_fixed_size_binary,
         )
-    if pd.api.types.is_float_dtype(dtype):
-        precision = (
-            np.float32 if str(dtype).lower() in ("float32", "float[pyarrow]", "float16") else np.float64
-        )
-        values = s.to_numpy(dtype=precision, na_value=np.nan)
-        return Column(name, Storage.FLOAT, np.where(missing, 0, values).astype(precision), missing)
-    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        return _read_time(s, missing)
-    if isinstance(dtype, pd.ArrowDtype):
-        return _read_polars_series(pl.from_arrow(pa.chunked_array(s.array.__arrow_array__())).alias(""), name)
-    if pd.api.types.is_complex_dtype(dtype):
-        raise SchemaError(f"column {name!r}: complex data not supported. Split real and imaginary parts.")
-    if isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
-        raise SchemaError(
-            f"column {name!r} has the dtype {dtype}, which cannot be learned. Convert it first."
-        )
-    return _read_objects(name, s.to_numpy(dtype=object), missing)
+    )
 
 
-def _is_uint64(dtype: Any) -> bool:
-    return "uint64" in str(dtype).lower()
+def _time_of(kind: pa.DataType) -> tuple[Storage, str] | None:
+    """How a type of times is stored, and its unit; None for other types. Times of day count from midnight."""
+    if pa.types.is_date(kind):
+        return Storage.DATETIME, "D" if pa.types.is_date32(kind) else "ms"
+    if pa.types.is_timestamp(kind):
+        return Storage.DATETIME, kind.unit
+    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+        return Storage.DURATION, kind.unit
+    return None
 
 
-def _whole(name: Hashable, values: np.ndarray, dtype: Any) -> np.ndarray:
-    largest = max(values, default=0)
-    if largest > np.iinfo(np.int64).max:
-        raise SchemaError(
-            f"column {name!r} ({dtype}) holds {largest}, beyond 64-bit signed integers. Convert it to float, or "
-            "to strings if it is an identifier."
-        )
-    return values.astype(np.int64)
+def _whole_numbers(name: Hashable, array: pa.Array) -> np.ndarray:
+    if pa.types.is_uint64(array.type) and array.null_count < len(array):
+        _check_range(name, pc.max(array).as_py())
+    return array.fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False)
 
 
-def _read_time(s: pd.Series, missing: np.ndarray) -> Column:
-    storage = Storage.DURATION if pd.api.types.is_timedelta64_dtype(s.dtype) else Storage.DATETIME
-    if storage is Storage.DATETIME and getattr(s.dtype, "tz", None) is not None:
-        s = s.dt.tz_convert("UTC").dt.tz_localize(None)
-    return Column(s.name, storage, np.where(missing, 0, s.to_numpy().astype(np.int64)), missing)
-
-
-def _read_objects(name: Hashable, values: np.ndarray, missing: np.ndarray) -> Column:
-    """Read an object array by what its cells are: all booleans, all numbers, or labels of any hashable kind."""
-    observed = values[~missing]
-    kinds = {type(value) for value in observed}
-    if any(isinstance(value, complex | np.complexfloating) for value in observed[:1]):
-        raise SchemaError(f"column {name!r}: complex data not supported. Split real and imaginary parts.")
-    for storage, kind, fill in (
-        (Storage.BOOL, (bool, np.bool_), False),
-        (Storage.INT, (int, np.integer), 0),
-        (Storage.FLOAT, (int, float, np.integer, np.floating), 0.0),
-    ):
-        wanted = all(
-            issubclass(k, kind) and (storage is Storage.BOOL or not issubclass(k, bool)) for k in kinds
-        )
-        if kinds and wanted:
-            dtype = {Storage.BOOL: bool, Storage.INT: np.int64, Storage.FLOAT: np.float64}[storage]
-            return Column(name, storage, np.where(missing, fill, values).astype(dtype), missing)
-    _check_scalars(name, observed)
-    codes, levels = pd.factorize(np.where(missing, None, values))
-    return _from_codes(name, codes, list(levels), missing, ordered=False)
-
-
-_SCALARS = (
-    str,
-    bytes,
-    bool,
-    int,
-    float,
-    np.generic,
-    decimal.Decimal,
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-)
-
-
-def _check_scalars(name: Hashable, observed: np.ndarray) -> None:
-    for value in observed:
-        if not isinstance(value, _SCALARS) and not _is_hashable_scalar(value):
+def _check_range(name: Hashable, *numbers: int) -> None:
+    """Raise `SchemaError` for integers that do not fit into 64 bits with a sign."""
+    for number in numbers:
+        if not INT64.min <= number <= INT64.max:
             raise SchemaError(
-                f"column {name!r} holds {value!r} ({type(value).__name__}): each cell's argument must be a string or a "
-                "number (or a boolean, a date, a time). Unpack such cells into columns of their own."
+                f"column {name!r} holds {number}, beyond signed 64-bit integers. Convert the column to "
+                "float, or to strings if it is an identifier."
             )
 
 
-def _is_hashable_scalar(value: Any) -> bool:
-    return isinstance(value, Hashable) and not isinstance(value, tuple | frozenset)
+def _read_floats(name: Hashable, array: pa.Array) -> Column:
+    if pa.types.is_decimal(array.type):  # through text, as Arrow's own cast is wrong in the last digit
+        array = array.cast(pa.string())
+    floats = array if pa.types.is_floating(array.type) else array.cast(pa.float64())
+    values = floats.to_numpy(zero_copy_only=False)
+    missing = np.isnan(values)
+    precision = np.float64 if values.dtype == np.float64 else np.float32
+    return Column(name, Storage.FLOAT, np.where(missing, 0, values).astype(precision, copy=False), missing)
 
 
-def _from_codes(
-    name: Hashable, codes: np.ndarray, levels: list, missing: np.ndarray, ordered: bool
-) -> Column:
-    """A label column with only the levels that occur, in the declared order or else sorted."""
-    codes = np.where(missing, 0, codes).astype(np.int64)
-    used = np.unique(codes[~missing])
-    order = (
-        used if ordered else np.array(sorted(used, key=lambda code: _sort_key(levels[code])), dtype=np.int64)
+def _read_dictionary(name: Hashable, array: pa.DictionaryArray) -> Column:
+    """Read labels; a dictionary may hold a level twice, or a null."""
+    entries = array.dictionary.to_pylist()
+    levels = [level for level in dict.fromkeys(entries) if level is not None]
+    code_of = {level: code for code, level in enumerate(levels)}
+    code_of_entry = np.array([code_of.get(entry, -1) for entry in [*entries, None]], dtype=np.int64)
+    entry = array.indices.cast(pa.int64()).fill_null(-1).to_numpy()  # -1 is the null at the end
+    return _label_column(name, code_of_entry[entry], levels, bool(array.type.ordered))
+
+
+def _label_column(name: Hashable, codes: np.ndarray, levels: Sequence[Any], ordered: bool) -> Column:
+    """Make a label column with only the levels that occur, in the declared order or else sorted.
+
+    codes: (n,) places in `levels`, -1 for missing cells.
+    """
+    missing = codes < 0
+    used = np.flatnonzero(np.bincount(codes[~missing])).tolist()
+    if not ordered:
+        used = _sorted_by_level(used, levels)
+    new_code = np.zeros(len(levels) + 1, dtype=np.int64)  # the last is what -1 finds
+    new_code[used] = np.arange(len(used))
+    kept = tuple(levels[code] for code in used)
+    return Column(name, Storage.LABEL, new_code[codes], missing, kept, ordered)
+
+
+def _sorted_by_level(codes: list[int], levels: Sequence[Any]) -> list[int]:
+    try:
+        return sorted(codes, key=lambda code: levels[code])
+    except TypeError:  # levels of several types have no order of their own
+        return sorted(codes, key=lambda code: (type(levels[code]).__name__, str(levels[code])))
+
+
+def _unlearnable(name: Hashable, kind: Any, example: Any) -> SchemaError:
+    return SchemaError(
+        f"column {name!r} has the type {kind} and holds cells such as {example!r}. Cells must be numbers, "
+        "booleans, strings or times. Convert the column, or unpack it into columns of its own."
     )
-    new_code = np.zeros(max(len(levels), 1), dtype=np.int64)
-    new_code[order] = np.arange(len(order))
-    return Column(
-        name, Storage.LABEL, new_code[codes], missing, tuple(levels[code] for code in order), ordered
-    )
 
 
-def _sort_key(level: Any) -> tuple[str, Any]:
-    if isinstance(level, bool | int | float | np.number):
-        return ("", level)
-    return (type(level).__name__, level if isinstance(level, str | bytes | datetime.date) else str(level))
+def _build_arrow(column: Column, form: Form) -> pa.Array:
+    """Write a column as an Arrow array of the type that it was read from."""
+    kind: Any = form.type
+    values = column.values
+    if pa.types.is_null(kind):
+        return pa.nulls(len(column))
+    if pa.types.is_dictionary(kind):
+        codes = pa.array(values, mask=column.missing).cast(kind.index_type)
+        levels = pa.array(column.levels, type=kind.value_type)
+        return pa.DictionaryArray.from_arrays(codes, levels, ordered=kind.ordered)
+    if column.storage is Storage.LABEL:
+        return pa.array(_object_cells(column, Form(kind)), type=kind)
+    if form.null is not None and pa.types.is_floating(kind):
+        values = np.where(column.missing, form.null, values)
+        return pa.array(values.astype(kind.to_pandas_dtype(), copy=False))
+    if pa.types.is_floating(kind):
+        return pa.array(values.astype(kind.to_pandas_dtype(), copy=False), mask=column.missing)
+    if _time_of(kind) is not None:
+        ticks = values.astype(np.int32 if kind.bit_width == 32 else np.int64)
+        return pa.array(ticks, mask=column.missing).view(kind)
+    if pa.types.is_decimal(kind):
+        return _build_decimals(column, kind)
+    return pa.array(values, mask=column.missing).cast(kind)
 
 
-def _cells(column: Column) -> np.ndarray:
-    """The values as an array of plain cells, missing ones included."""
-    if column.storage is not Storage.LABEL:
-        return column.values
-    levels = np.empty(len(column.levels), dtype=object)
-    levels[:] = column.levels
-    return levels[column.values]
+def _build_decimals(column: Column, kind: Any) -> pa.Array:
+    """Write floats as decimals by their shortest digits: 0.1 is 0.1, however many places there are."""
+    values, place = np.unique(column.values, return_inverse=True)
+    tick, wide = decimal.Decimal(1).scaleb(-kind.scale), decimal.Context(prec=kind.precision + 1)
+    decimals = [decimal.Decimal(repr(value)).quantize(tick, context=wide) for value in values.tolist()]
+    return pa.array(decimals, type=kind).take(pa.array(place, mask=column.missing))
 
 
-def _objects(column: Column, null: Any) -> np.ndarray:
-    cells = _cells(column).astype(object)
-    cells[column.missing] = np.nan if null is None and column.storage is Storage.FLOAT else null
-    return cells
+# --- polars -------------------------------------------------------------------------------------------------
 
 
-def _build_pandas(columns: Sequence[Column], nulls: Sequence[Any], empty: pd.DataFrame) -> pd.DataFrame:
-    series = {
-        i: _build_series(column, null, empty.dtypes.iloc[i])
-        for i, (column, null) in enumerate(zip(columns, nulls, strict=True))
-    }
-    frame = pd.DataFrame(series, index=pd.RangeIndex(len(columns[0])))
+def _read_polars(series: pl.Series) -> tuple[Column, Form]:
+    if series.dtype == pl.Object:
+        raise _unlearnable(series.name, series.dtype, series[0])
+    if series.dtype in (pl.Int128, getattr(pl, "UInt128", None)):  # Arrow has no such integers
+        if series.null_count() < len(series):
+            _check_range(series.name, *series.drop_nulls().sort()[[0, -1]].to_list())
+        series = series.cast(pl.Int64)
+    array = series.to_arrow(compat_level=pl.CompatLevel.oldest())
+    if isinstance(series.dtype, pl.Enum):  # older polars does not tell that it has an order
+        array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary, ordered=True)
+    return _read_arrow(series.name, array)
+
+
+def _build_polars(parts: Sequence[tuple[Column, Form]], schema: pl.Schema) -> pl.DataFrame:
+    series = []
+    for (column, form), (name, dtype) in zip(parts, schema.items(), strict=True):
+        kind: Any = form.type
+        # categories are cast from strings, which every kind of them can be
+        plain = replace(form, type=kind.value_type) if pa.types.is_dictionary(kind) else form
+        series.append(pl.Series(name, _build_arrow(column, plain)).cast(dtype))
+    return pl.DataFrame(series)
+
+
+# --- pandas -------------------------------------------------------------------------------------------------
+
+
+def _read_pandas(frame: pd.DataFrame) -> list[tuple[Column, Form]]:
+    unique_names(list(frame.columns))
+    return [_read_series(name, frame.iloc[:, i]) for i, name in enumerate(frame.columns)]
+
+
+def _read_series(name: Hashable, series: pd.Series) -> tuple[Column, Form]:
+    dtype = series.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return _read_series(name, series.sparse.to_dense())
+    if isinstance(dtype, pd.CategoricalDtype):
+        codes = series.cat.codes.to_numpy(dtype=np.int64)
+        return _label_column(name, codes, dtype.categories.tolist(), bool(dtype.ordered)), Form(None)
+    if pd.api.types.is_object_dtype(dtype):
+        return _read_objects(name, series.to_numpy())
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        series = series.dt.tz_convert(None)
+    if isinstance(dtype, np.dtype) and not dtype.isnative:
+        series = series.astype(dtype.newbyteorder("="))
+    try:
+        array = pa.array(series, from_pandas=True)
+    except pa.ArrowException as error:
+        raise _unlearnable(name, dtype, series.iloc[0]) from error
+    if isinstance(array.type, pa.BaseExtensionType):
+        raise _unlearnable(name, dtype, series.iloc[0])
+    return _read_arrow(name, array)
+
+
+def _read_objects(name: Hashable, cells: np.ndarray) -> tuple[Column, Form]:
+    """Read Python objects as what they all are: booleans, numbers, strings, dates, ..., or any labels."""
+    missing = pd.isna(cells)
+    null = cells[np.argmax(missing)] if missing.any() else None
+    try:
+        array = pa.array(cells, from_pandas=True)
+    except (pa.ArrowException, OverflowError, UnicodeError):  # objects of several kinds, or unknown to Arrow
+        array = None
+    if array is None or isinstance(array.type, pa.BaseExtensionType):
+        column, form = _read_mixed(name, cells, missing)
+    else:
+        column, form = _read_arrow(name, array)
+    return column, replace(form, null=null)
+
+
+def _read_mixed(name: Hashable, cells: np.ndarray, missing: np.ndarray) -> tuple[Column, Form]:
+    """Read numbers of several kinds as floats, anything else as labels."""
+    observed = cells[~missing]
+    kinds = set(map(type, observed))
+    if bool not in kinds and all(issubclass(kind, int | np.integer) for kind in kinds):
+        _check_range(name, min(observed), max(observed))
+    if bool not in kinds and all(issubclass(kind, _NUMBERS) for kind in kinds):
+        values = np.where(missing, 0, cells).astype(np.float64)
+        return Column(name, Storage.FLOAT, values, missing), Form(pa.float64())
+    for kind in kinds:
+        if issubclass(kind, _NOT_SCALAR) or kind.__hash__ is None:
+            example = next(cell for cell in observed if type(cell) is kind)
+            raise _unlearnable(name, kind.__name__, example)
+    codes, levels = pd.factorize(np.where(missing, np.array(None), cells))
+    return _label_column(name, codes, levels.tolist(), ordered=False), Form(None)
+
+
+_NUMBERS = (int, float, np.integer, np.floating, decimal.Decimal)
+_NOT_SCALAR = (complex, np.complexfloating, tuple, frozenset)
+
+
+def _build_pandas(parts: Sequence[tuple[Column, Form]], empty: pd.DataFrame) -> pd.DataFrame:
+    n_rows = len(parts[0][0])
+    series = {i: _build_series(*part, empty.dtypes.iloc[i]) for i, part in enumerate(parts)}
+    frame = pd.DataFrame(series, index=pd.RangeIndex(n_rows), copy=False)
     frame.columns = empty.columns
     return frame
 
 
-def _build_series(column: Column, null: Any, dtype: Any) -> pd.Series:
+def _build_series(column: Column, form: Form, dtype: Any) -> pd.Series:
     if isinstance(dtype, pd.SparseDtype):
-        return _build_series(column, null, dtype.subtype).astype(dtype)
+        return _build_series(column, form, dtype.subtype).astype(dtype)
     if isinstance(dtype, pd.CategoricalDtype):
         place = dtype.categories.get_indexer(pd.Index(column.levels, dtype=dtype.categories.dtype))
-        return pd.Series(
-            pd.Categorical.from_codes(np.where(column.missing, -1, place[column.values]), dtype=dtype)
-        )
-    if column.storage in (Storage.DATETIME, Storage.DURATION):
-        return _build_time(column, dtype)
-    if dtype == object or column.storage is Storage.LABEL:
-        return pd.Series(_objects(column, null), dtype=dtype)
-    if not column.missing.any():
-        return pd.Series(column.values).astype(dtype)
+        codes = np.append(place, -1)[np.where(column.missing, -1, column.values)]
+        return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype))
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        utc = pd.Series(_numpy_cells(column, form, np.dtype(f"M8[{dtype.unit}]"))).dt.tz_localize("UTC")
+        return utc.dt.tz_convert(dtype.tz)
     if isinstance(dtype, np.dtype):
-        return pd.Series(np.where(column.missing, np.nan, column.values)).astype(dtype)
-    return pd.Series(pd.array(column.values, dtype=_masked(column.values.dtype)).astype(dtype)).mask(
-        column.missing
-    )
+        return pd.Series(_numpy_cells(column, form, dtype), dtype=dtype)
+    return pd.Series(dtype.__from_arrow__(_build_arrow(column, form)))
 
 
-def _masked(dtype: np.dtype) -> str:
-    """The nullable pandas dtype of a NumPy one."""
-    return {"b": "boolean", "i": "Int64", "f": "Float64"}[dtype.kind]
+# --- NumPy --------------------------------------------------------------------------------------------------
 
 
-def _build_time(column: Column, dtype: Any) -> pd.Series:
-    kind = "m8" if column.storage is Storage.DURATION else "M8"
-    unit = getattr(dtype, "unit", None) or np.datetime_data(dtype)[0]
-    values = column.values.astype(f"{kind}[{unit}]")
-    values[column.missing] = np.array("NaT", dtype=values.dtype)
-    series = pd.Series(values)
-    if getattr(dtype, "tz", None) is not None:
-        series = series.dt.tz_localize("UTC").dt.tz_convert(dtype.tz)
-    return series.astype(dtype)
+def _read_array(array: np.ndarray) -> list[tuple[Column, Form]]:
+    if array.dtype.kind in "OSU":
+        return [_read_objects(i, cells) for i, cells in enumerate(np.asarray(array, dtype=object).T)]
+    return [_read_series(i, pd.Series(cells)) for i, cells in enumerate(np.asarray(array).T)]
 
 
-# --- polars and Arrow ---------------------------------------------------------------------------------------
+def _build_array(parts: Sequence[tuple[Column, Form]], dtype: np.dtype) -> np.ndarray:
+    out = np.empty((len(parts[0][0]), len(parts)), dtype=dtype)
+    for i, part in enumerate(parts):
+        out[:, i] = _numpy_cells(*part, dtype)
+    return out
 
 
-def _read_polars(frame: pl.DataFrame) -> tuple[list[Column], Template]:
-    columns = [_read_polars_series(frame[name], name) for name in frame.columns]
-    nulls = [
-        np.nan if s.dtype.is_float() and s.is_nan().any() and not s.null_count() else None
-        for s in frame.iter_columns()
-    ]
-    return columns, Template(frame.clear(), tuple(nulls))
+def _numpy_cells(column: Column, form: Form, dtype: np.dtype) -> np.ndarray:
+    """The cells as a NumPy array of the dtype that they were read from (of objects for strings)."""
+    if dtype.kind in "OSU":
+        return _object_cells(column, form)
+    if dtype.kind in "mM":
+        times = column.values.astype(column.numpy_time)
+        times[column.missing] = np.array("NaT", dtype=times.dtype)
+        return times.astype(dtype, copy=False)
+    cells = column.values.astype(dtype, copy=False)
+    if dtype.kind == "f":
+        cells[column.missing] = np.nan
+    return cells
 
 
-def _read_polars_series(s: pl.Series, name: Hashable) -> Column:
-    dtype = s.dtype
-    missing = s.is_null().to_numpy()
-    if dtype == pl.Null:
-        return Column(name, Storage.FLOAT, np.zeros(len(s)), missing)
-    if dtype == pl.Boolean:
-        return Column(name, Storage.BOOL, s.fill_null(False).to_numpy(), missing)
-    if dtype.is_integer():
-        whole = s.fill_null(0)
-        if (
-            dtype in (pl.UInt64, pl.Int128, pl.UInt128)
-            if hasattr(pl, "UInt128")
-            else dtype in (pl.UInt64, pl.Int128)
-        ):
-            return Column(
-                name, Storage.INT, _whole(name, np.array(whole.to_list(), dtype=object), dtype), missing
-            )
-        return Column(name, Storage.INT, whole.cast(pl.Int64).to_numpy(), missing)
-    if dtype.is_float() or dtype.is_decimal():
-        values = (s if dtype == pl.Float32 else s.cast(pl.Float64)).fill_null(float("nan")).to_numpy()
-        missing = np.isnan(values)
-        return Column(name, Storage.FLOAT, np.where(missing, 0, values).astype(values.dtype), missing)
-    if dtype in (pl.Date, pl.Datetime, pl.Time):
-        return Column(name, Storage.DATETIME, s.to_physical().cast(pl.Int64).fill_null(0).to_numpy(), missing)
-    if dtype == pl.Duration:
-        return Column(name, Storage.DURATION, s.to_physical().fill_null(0).to_numpy(), missing)
-    if dtype in (pl.Enum, pl.Categorical):
-        levels = s.unique().drop_nulls().cast(pl.String).to_list()
-        if dtype == pl.Enum:
-            levels = [level for level in dtype.categories.to_list() if level in set(levels)]
-        codes = s.cast(pl.String).replace_strict(
-            levels, list(range(len(levels))), return_dtype=pl.Int64, default=None
-        )
-        return _from_codes(name, codes.fill_null(0).to_numpy(), levels, missing, ordered=dtype == pl.Enum)
-    if dtype in (pl.String, pl.Binary):
-        return _read_objects(name, s.to_numpy().astype(object), missing)
-    raise SchemaError(
-        f"column {name!r} has the type {dtype}, whose cells are not scalars. Unpack it into columns of its own."
-    )
-
-
-def _build_polars(columns: Sequence[Column], nulls: Sequence[Any], schema: pl.Schema) -> pl.DataFrame:
-    series = [
-        _build_polars_series(column, null, dtype).alias(name)
-        for column, null, (name, dtype) in zip(columns, nulls, schema.items(), strict=True)
-    ]
-    return pl.DataFrame(series)
-
-
-def _build_polars_series(column: Column, null: Any, dtype: pl.DataType) -> pl.Series:
+def _object_cells(column: Column, form: Form) -> np.ndarray:
     if column.storage is Storage.LABEL:
-        levels = pl.Series(list(column.levels), dtype=pl.Binary if dtype == pl.Binary else pl.String)
-        s = levels.gather(pl.Series(column.values)).cast(dtype)
-    elif dtype == pl.Date:
-        s = pl.Series(column.values).cast(pl.Int32).cast(dtype)
-    else:
-        s = pl.Series(column.values).cast(dtype)
-    if not column.missing.any():
-        return s
-    filler = pl.lit(null, dtype=dtype)
-    return pl.select(pl.when(pl.Series(column.missing)).then(filler).otherwise(s)).to_series()
+        levels = np.empty(len(column.levels) + 1, dtype=object)
+        levels[:-1] = column.levels
+        levels[-1] = form.null
+        return levels[np.where(column.missing, -1, column.values)]
+    cells = np.empty(len(column), dtype=object)
+    cells[:] = _build_arrow(column, Form(form.type)).to_pylist()
+    cells[column.missing] = form.null
+    return cells
 
 
-def _cast_arrow(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Cast to the original types; dictionaries are built anew, as their levels may differ from row to row."""
-    arrays = []
-    for column, wanted in zip(table.columns, schema, strict=True):
-        if pa.types.is_dictionary(wanted.type) and not pa.types.is_dictionary(column.type):
-            column = column.cast(wanted.type.value_type).dictionary_encode()
-        arrays.append(column.cast(wanted.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-# --- rows of anything -----------------------------------------------------------------------------------------
+# --- rows of anything ---------------------------------------------------------------------------------------
 
 
 def select_rows(data: Any, rows: np.ndarray) -> Any:
-    """Rows of a frame, a series, an array or a list, in the same container."""
+    """Rows of a frame, a series, an array or a list, in the same container; rows: (n,) integers."""
     if isinstance(data, list):
         return [data[i] for i in rows]
     if isinstance(data, pd.DataFrame | pd.Series):
@@ -430,24 +465,52 @@ def append_rows(data: Any, new: Any) -> Any:
         return pl.concat([data, new])
     if isinstance(data, pl.Series):
         return pl.concat([data, new.alias(data.name)])
-    if isinstance(data, pa.RecordBatch):
-        return append_rows(pa.Table.from_batches([data]), new)
     if isinstance(data, pa.Table):
         return pa.concat_tables([data, new]).unify_dictionaries()
-    if isinstance(data, pa.ChunkedArray | pa.Array):
-        chunks = [
-            chunk for part in (data, new) for chunk in (part.chunks if hasattr(part, "chunks") else [part])
-        ]
-        return pa.chunked_array(chunks)
+    if isinstance(data, pa.RecordBatch):
+        pairs = zip(data.columns, new.columns, strict=True)
+        return pa.RecordBatch.from_arrays([pa.concat_arrays(pair) for pair in pairs], schema=data.schema)
+    if isinstance(data, pa.ChunkedArray):
+        return pa.chunked_array([*data.chunks, *new.chunks], type=data.type).unify_dictionaries()
+    if isinstance(data, pa.Array):
+        return pa.concat_arrays([data, new])
     return np.concatenate([np.asarray(data), new])
 
 
 def to_numpy_1d(data: Any) -> Any:
-    """A series or Arrow array as a NumPy array, one-column frames as two-dimensional ones; else unchanged."""
+    """Classes as scikit-learn understands them.
+
+    A series or Arrow array becomes a NumPy array of plain integers, floats, booleans, times or objects, and
+    a frame a two-dimensional one. Anything else is returned as it is. Raises `InputError` if a class is
+    missing.
+    """
+    if isinstance(data, pd.Series):
+        return _class_cells(_read_series(data.name, data)[0])
+    if isinstance(data, pl.Series):
+        return _class_cells(_read_polars(data)[0])
     if isinstance(data, pa.ChunkedArray | pa.Array):
-        return data.to_numpy(zero_copy_only=False) if isinstance(data, pa.Array) else data.to_numpy()
-    if isinstance(data, pa.Table | pa.RecordBatch):
-        return data.to_pandas().to_numpy()
-    if isinstance(data, pl.DataFrame | pl.Series):
-        return data.to_numpy()
+        return _class_cells(_read_arrow("y", data)[0])
+    if is_frame(data):
+        return np.column_stack([_class_cells(column) for column in read(data)[0]])
+    if isinstance(data, list | np.ndarray):
+        missing = pd.isna(np.asarray(data, dtype=object if isinstance(data, list) else None))
+        _check_no_missing(missing.reshape(len(missing), -1).any(axis=1) if missing.ndim else missing)
     return data
+
+
+def _class_cells(column: Column) -> np.ndarray:
+    _check_no_missing(column.missing)
+    if column.unit is not None:
+        return column.values.astype(column.numpy_time)
+    if column.storage is not Storage.LABEL:
+        return column.values
+    levels = np.array(column.levels)
+    return (levels if levels.dtype.kind in "biuf" else np.array(column.levels, dtype=object))[column.values]
+
+
+def _check_no_missing(missing: np.ndarray) -> None:
+    if missing.any():
+        raise InputError(
+            f"y is missing in {missing.sum()} of {len(missing)} rows, the first is row {missing.argmax()}. "
+            "Drop these rows, or give them a class."
+        )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn_compat.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length
 
 from tabdiff import frames
 from tabdiff.errors import InputError, SmallClassWarning
+from tabdiff.inputs import class_labels, read_table
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.schema import Column
 from tabdiff.seeds import seed_sequence
-from tabdiff.tables import TableConfig, learn_table
+from tabdiff.tables import LearnedTable, TableConfig, learn_table
 
 __all__ = ["DiffusionOverSampler"]
 
@@ -31,23 +31,24 @@ REVISION_TIME = 0.5
 class DiffusionOverSampler(BaseOverSampler):
     """Balance classes with rows drawn from a diffusion model of the table.
 
-    A drop-in for imbalanced-learn's SMOTE and SMOTENC. The model is trained on the rows of all classes and told
-    the class of each; then exactly the missing number of rows of each class is drawn. Raw frames go in: missing
-    values, text, categories, booleans and dates need no preparation, and come back in kind.
+    A drop-in for imbalanced-learn's SMOTE and SMOTENC. The model is trained on the rows of all classes and
+    told the class of each; then exactly the missing number of rows of each class is drawn. Raw frames go in:
+    missing values, text, categories, booleans and dates need no preparation, and come back in kind.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        As in imbalanced-learn: "auto" raises every class to the size of the largest; a float is the wanted ratio
-        of minority to majority rows (two classes only); "minority", "not minority", "not majority", "all"; a
-        dict of class to final number of rows; a callable that makes such a dict of y. A ratio well below 1 often
-        serves a classifier better than full balance.
+        As in imbalanced-learn: "auto" raises every class to the size of the largest; a float is the wanted
+        ratio of minority to majority rows (two classes only); "minority", "not minority", "not majority",
+        "all"; a dict of class to final number of rows; a callable that makes such a dict of y. A ratio well
+        below 1 often serves a classifier better than full balance.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of everything that is random. The same seed gives the same rows on the same machine with the same
+        Seed of everything that is random. The same seed gives the same rows on the same machine, whatever the
         number of threads, as long as `max_seconds` is not what ends training.
     categorical_features : "auto" or array-like, default="auto"
-        Names, positions or boolean mask of columns to learn as categories whatever their type. The kind of all
-        others is inferred: text, categories and booleans are categories, and so are numbers with few values.
+        Names, positions or boolean mask of columns to learn as categories whatever their type. The kind of
+        all others is inferred: text, categories and booleans are categories, and so are numbers with few
+        values.
     max_seconds : float, default=None
         Time budget of training. None trains for the number of steps that suits the table's size.
     max_steps : int, default=None
@@ -84,10 +85,11 @@ class DiffusionOverSampler(BaseOverSampler):
 
     Notes
     -----
-    A class of fewer than 20 rows is too small to be learned. Its synthetic rows are its real rows, noised half
-    way and drawn back by the model of all rows; a `SmallClassWarning` says so.
+    A class of fewer than 20 rows is too small to be learned. Its synthetic rows are its real rows, noised
+    half way and drawn back by the model of all rows; a `SmallClassWarning` says so.
 
-    Resample the training part only, and inside of cross-validation: `imblearn.pipeline.make_pipeline` does both.
+    Resample the training part only, and inside of cross-validation: `imblearn.pipeline.make_pipeline` does
+    both.
 
     Examples
     --------
@@ -100,7 +102,7 @@ class DiffusionOverSampler(BaseOverSampler):
     [270, 270]
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **BaseOverSampler._parameter_constraints,
         "random_state": ["random_state", np.random.Generator, np.random.SeedSequence],
         "categorical_features": [StrOptions({"auto"}), "array-like"],
@@ -146,7 +148,7 @@ class DiffusionOverSampler(BaseOverSampler):
         tags.input_tags.sparse = False
         return tags
 
-    def fit_resample(self, X, y, **params):
+    def fit_resample(self, X, y):
         """Train on (X, y) and return it with synthetic rows behind the originals.
 
         Parameters
@@ -154,9 +156,7 @@ class DiffusionOverSampler(BaseOverSampler):
         X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
             The features. They are not changed.
         y : series, array or list of shape (n_rows,), or one-hot of shape (n_rows, n_classes)
-            The classes.
-        **params : dict
-            None are used; there for metadata routing.
+            The classes, none of them missing.
 
         Returns
         -------
@@ -167,45 +167,32 @@ class DiffusionOverSampler(BaseOverSampler):
         """
         self._validate_params()
         table, classes, _ = self._check_X_y(X, y)
-        strategy = check_sampling_strategy(self.sampling_strategy, classes, self._sampling_type)
-        self.sampling_strategy_ = strategy
-        return self._assemble(X, y, table, classes)
-
-    def _fit_resample(self, X, y):
-        """Resample arrays: the hook by which imbalanced-learn's base class calls a sampler."""
-        return self._assemble(X, y, X, y)
+        self.sampling_strategy_ = check_sampling_strategy(
+            self.sampling_strategy, classes, self._sampling_type
+        )
+        new_rows, new_classes = self._fit_resample(table, classes)
+        return frames.append_rows(X, new_rows), frames.append_rows(y, frames.select_rows(y, new_classes))
 
     def _check_X_y(self, X, y):
-        """Check both without changing them; return the table to read, the classes (n,), and whether y is one-hot."""
-        y = frames.to_numpy_1d(y)
-        check_classification_targets(y)
-        y, one_hot = check_target_type(y, indicate_one_vs_all=True)
-        if frames.is_frame(X):
-            check_consistent_length(np.empty((len(X), 0)), y)
-        else:
-            X = check_array(X, dtype=None, ensure_all_finite=False, accept_sparse=False, estimator=self)
-            check_consistent_length(X, y)
-        validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
-        return X, y, one_hot
+        """Read both, changing neither: columns and how to rebuild X, classes (n,), whether y is one-hot."""
+        columns, template = read_table(X, self)
+        labels = class_labels(y)
+        check_classification_targets(labels)
+        classes, one_hot = check_target_type(labels, indicate_one_vs_all=True)
+        check_consistent_length(columns[0].values, classes)
+        return (columns, template), classes, one_hot
 
-    def _assemble(self, X: Any, y: Any, table: Any, classes: np.ndarray) -> tuple[Any, Any]:
-        """Put the synthetic rows behind the originals, in the containers that X and y came in."""
+    def _fit_resample(self, X, y):
+        """Return the synthetic rows, and for each the number of a real row of its class."""
+        columns, template = X
         asked = {label: int(n) for label, n in self.sampling_strategy_.items() if n > 0}
         self.n_synthetic_ = sum(asked.values())
-        self.synthetic_mask_ = np.repeat([False, True], [len(classes), self.n_synthetic_])
+        self.synthetic_mask_ = np.repeat([False, True], [len(y), self.n_synthetic_])
         self.model_ = None
         if not asked:
-            nothing = np.arange(0)
-            return (
-                frames.append_rows(X, frames.select_rows(X, nothing)),
-                frames.append_rows(y, frames.select_rows(y, nothing)),
-            )
-        columns, template = frames.read(table)
-        new_rows = template.rebuild(self._draw(columns, classes, asked))
-        example = np.concatenate([np.repeat(np.argmax(classes == label), n) for label, n in asked.items()])
-        if isinstance(X, list):
-            new_rows = new_rows.tolist()
-        return frames.append_rows(X, new_rows), frames.append_rows(y, frames.select_rows(y, example))
+            return template.empty, np.arange(0)
+        new_rows = template.rebuild(self._draw(columns, y, asked))
+        return new_rows, np.repeat([np.argmax(y == label) for label in asked], list(asked.values()))
 
     def _draw(self, columns: list[Column], classes: np.ndarray, asked: Mapping[Any, int]) -> list[Column]:
         """Train, and draw the rows of each class from a random stream of its own."""
@@ -214,59 +201,39 @@ class DiffusionOverSampler(BaseOverSampler):
         config = TableConfig(self._kinds(columns), self.method, self.max_steps, self.max_seconds, self.device)
         with training_bar(self.verbose) as progress:
             self.model_ = learn_table(columns, codes, len(known), config, train_seed, progress)
-        class_seeds = draw_seed.spawn(len(known))
-        drawn = []
+        drawn, seeds = [], draw_seed.spawn(len(known))
         for label, n in asked.items():
             code = int(np.searchsorted(known, label))
             rows = np.flatnonzero(codes == code)
             if len(rows) < MIN_CLASS_ROWS:
-                drawn.append(self._revise_small_class(columns, label, code, rows, n, class_seeds[code]))
+                _warn_of_small_class(label, len(rows), n)
+                drawn.append(_revised(self.model_, columns, code, rows, n, seeds[code], self.sampling_steps))
                 continue
+            told = np.full(n, code, dtype=np.int64)
             with sampling_bar(self.verbose, n, f"sampling {_plain(label)!r}") as on_rows:
-                told = np.full(n, code, dtype=np.int64)
                 drawn.append(
                     self.model_.sample(
-                        n, told, class_seeds[code], self.sampling_steps, self.guidance_weight, on_rows
+                        n, told, seeds[code], self.sampling_steps, self.guidance_weight, on_rows
                     )
                 )
         return [_joined(parts) for parts in zip(*drawn, strict=True)]
-
-    def _revise_small_class(
-        self,
-        columns: list[Column],
-        label: Any,
-        code: int,
-        rows: np.ndarray,
-        n: int,
-        seed: np.random.SeedSequence,
-    ) -> list[Column]:
-        warnings.warn(
-            f"class {_plain(label)!r} has {len(rows)} rows, fewer than {MIN_CLASS_ROWS}: too few to be learned. Its {n} "
-            "synthetic rows are its real rows, noised half way and drawn back by the model of all rows.",
-            SmallClassWarning,
-            stacklevel=4,
-        )
-        pick_seed, revise_seed = seed.spawn(2)
-        picked = np.resize(np.random.default_rng(pick_seed).permutation(rows), n)
-        chosen = [column.with_cells(column.values[picked], column.missing[picked]) for column in columns]
-        told = np.full(n, code, dtype=np.int64)
-        return self.model_.revise(chosen, told, revise_seed, REVISION_TIME, self.sampling_steps)
 
     def _kinds(self, columns: list[Column]) -> dict | None:
         """The columns that the user wants as categories, by name."""
         wanted = self.categorical_features
         if isinstance(wanted, str):
             return None
-        wanted = np.asarray(wanted)
-        if wanted.dtype == bool:
-            if len(wanted) != len(columns):
+        items = [_plain(item) for item in wanted]
+        if items and all(isinstance(item, bool) for item in items):
+            if len(items) != len(columns):
                 raise InputError(
-                    f"categorical_features is a mask of {len(wanted)} entries, but there are {len(columns)} columns."
+                    f"categorical_features is a mask of {len(items)} entries, but there are {len(columns)} "
+                    "columns."
                 )
-            wanted = np.flatnonzero(wanted)
+            items = np.flatnonzero(items).tolist()
         names = [column.name for column in columns]
         chosen = []
-        for item in wanted.tolist():
+        for item in items:
             if item in names:
                 chosen.append(item)
             elif isinstance(item, int) and -len(names) <= item < len(names):
@@ -276,6 +243,31 @@ class DiffusionOverSampler(BaseOverSampler):
                     f"categorical_features names {item!r}, which is no column. Columns: {names}."
                 )
         return {name: "categorical" for name in chosen}
+
+
+def _warn_of_small_class(label: Any, n_real: int, n: int) -> None:
+    warnings.warn(
+        f"class {_plain(label)!r} has {n_real} rows, fewer than {MIN_CLASS_ROWS}: too few to be learned. "
+        f"Its {n} synthetic rows are its real rows, noised half way and drawn back by the model of all rows.",
+        SmallClassWarning,
+        stacklevel=5,  # the caller of fit_resample
+    )
+
+
+def _revised(
+    model: LearnedTable,
+    columns: list[Column],
+    code: int,
+    rows: np.ndarray,
+    n: int,
+    seed: np.random.SeedSequence,
+    n_steps: int | None,
+) -> list[Column]:
+    """Draw n rows near the given ones, each of which serves equally often."""
+    pick_seed, revise_seed = seed.spawn(2)
+    picked = np.resize(np.random.default_rng(pick_seed).permutation(rows), n)
+    chosen = [column.with_cells(column.values[picked], column.missing[picked]) for column in columns]
+    return model.revise(chosen, np.full(n, code, dtype=np.int64), revise_seed, REVISION_TIME, n_steps)
 
 
 def _plain(label: Any) -> Any:

@@ -9,6 +9,9 @@ from tqdm.auto import tqdm
 
 from tabdiff.training import History
 
+# the share that is done, not the steps: a budget of seconds may end training before its last step
+_LEARNING = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+
 __all__ = ["sampling_bar", "training_bar"]
 
 
@@ -21,14 +24,14 @@ def training_bar(verbose: bool):
     bars: list[tqdm] = []
 
     def start(n_steps: int) -> Callable[[int, History], None]:
-        bar = tqdm(total=n_steps, desc="learning", unit="step", dynamic_ncols=True)
+        bar = tqdm(total=1.0, desc="learning", bar_format=_LEARNING, dynamic_ncols=True)
         bars.append(bar)
 
         def on_step(step: int, history: History) -> None:
-            bar.update(step - bar.n)
             if history.steps and history.steps[-1] == step:
                 held_out = f", held-out {history.held_out[-1]:.4f}" if history.held_out else ""
                 bar.set_postfix_str(f"loss {history.loss[-1]:.4f}{held_out}", refresh=False)
+            bar.update(min(history.progress, 1.0) - bar.n)
 
         return on_step
 

@@ -14,13 +14,16 @@ __all__ = ["seed_sequence", "torch_seed"]
 def seed_sequence(random_state: Any) -> np.random.SeedSequence:
     """Return the root of all random streams of one call.
 
-    random_state: None (fresh entropy from the system), an integer, a `numpy.random.RandomState` or `Generator`
-    (one number is drawn from it), or a `SeedSequence`.
+    random_state: None (fresh entropy from the system), an integer, a `numpy.random.RandomState` or
+    `Generator` (one number is drawn from it), or a `SeedSequence` (copied: what is spawned here is not
+    counted there).
     """
     if random_state is None:
         return np.random.SeedSequence()
     if isinstance(random_state, np.random.SeedSequence):
-        return random_state
+        return np.random.SeedSequence(
+            random_state.entropy, spawn_key=random_state.spawn_key, pool_size=random_state.pool_size
+        )
     if isinstance(random_state, int | np.integer) and random_state >= 0:
         return np.random.SeedSequence(int(random_state))
     if isinstance(random_state, np.random.RandomState):
@@ -28,10 +31,11 @@ def seed_sequence(random_state: Any) -> np.random.SeedSequence:
     if isinstance(random_state, np.random.Generator):
         return np.random.SeedSequence(int(random_state.integers(2**63)))
     raise InputError(
-        f"random_state is {random_state!r}. Pass None, an integer of at least 0, or a NumPy RandomState or Generator."
+        f"random_state is {random_state!r}. Pass None, an integer of at least 0, or a NumPy RandomState or "
+        "Generator."
     )
 
 
 def torch_seed(seed: np.random.SeedSequence) -> int:
     """Return a seed for a `torch.Generator`."""
-    return int(seed.generate_state(1, np.uint64)[0] >> 1)
+    return int(seed.generate_state(1, np.uint64)[0]) >> 1

@@ -161,14 +161,14 @@ def default_config(n_rows: int, n_features: int) -> DiffusionConfig:
     n_rows: rows of the table. n_features: numeric features plus levels over all categorical ones.
     """
     if n_rows < 5_000:
-        network = MLPConfig(width=128, n_blocks=2)
+        network = MLPConfig(width=128, n_blocks=3)
         training = TrainingConfig(max_steps=2000, batch_size=256)
     elif n_rows < 50_000:
-        network = MLPConfig(width=256, n_blocks=3)
-        training = TrainingConfig(max_steps=4000, batch_size=1024, shards=2)
+        network = MLPConfig(width=192, n_blocks=4)
+        training = TrainingConfig(max_steps=6000, batch_size=512, shards=2)
     else:
-        network = MLPConfig(width=384, n_blocks=3)
-        training = TrainingConfig(max_steps=6000, batch_size=2048, shards=4)
+        network = MLPConfig(width=256, n_blocks=5)
+        training = TrainingConfig(max_steps=8000, batch_size=1024, shards=4)
     return DiffusionConfig(network=network, training=training)
 
 

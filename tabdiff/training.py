@@ -66,12 +66,17 @@ class TrainingData:
 
 @dataclass
 class History:
-    """What happened. loss, held_out: one value at each evaluation; steps: the step they were taken at."""
+    """What happened in training.
+
+    loss, held_out: one value at each evaluation; steps: the step it was taken at. progress: share of the steps
+    or of the seconds that is used up, whichever is larger.
+    """
 
     steps: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     held_out: list[float] = field(default_factory=list)
     n_steps: int = 0
+    progress: float = 0.0
     seconds: float = 0.0
     stopped_by: str = "steps"
 
@@ -149,7 +154,7 @@ def train(
                 history.stopped_by = "seconds"
                 break
             state.step(data, next(batches), config.learning_rate * _rate(progress, step, config))
-            history.n_steps = step + 1
+            history.n_steps, history.progress = step + 1, _progress(step + 1, config, started)
             if (step + 1) % config.evaluate_every == 0 or step + 1 == config.max_steps:
                 _record(history, state, held_out)
                 if held_out is not None and config.patience:

@@ -160,11 +160,11 @@ class MixedProcess:
         if not len(self.layout):
             return x_t
         ab_t = _broadcast(self.cat_schedule.alpha_bar(t), x_t)
-        ab_s = _broadcast(self.cat_schedule.alpha_bar(s), x_t)
+        # time 0 means clean rows, whatever the schedule leaves of the noise there
+        ab_s = _broadcast(torch.where(s > 0, self.cat_schedule.alpha_bar(s), 1.0), x_t)
         drawn = []
         for bucket, law in zip(self.layout.buckets, log_p0, strict=True):
-            if float(s.max()) > 0:  # at s = 0 the law of x_s is the predicted law itself
-                law = self.reverse(law, x_t[..., bucket.columns], ab_s, ab_t, bucket.n_levels)
+            law = self.reverse(law, x_t[..., bucket.columns], ab_s, ab_t, bucket.n_levels)
             drawn.append(multinomial.draw(law, generator))
         return self.layout.scatter(drawn)
 

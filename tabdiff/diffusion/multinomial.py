@@ -78,8 +78,10 @@ def log_reverse_plugin(log_p0: Tensor, x_t: Tensor, ab_s: Tensor, ab_t: Tensor, 
     a head trained by cross-entropy, which learns p(x_0 | x_t): use `log_reverse` there.
     Source: TabDDPM, Kotelnikov et al. 2023 (arXiv:2209.15421), section 3.
     """
-    stay = _log_step_to(x_t, ab_s, ab_t, n_levels, log_p0)
-    return torch.log_softmax(stay + log_marginal(log_p0, ab_s, n_levels), dim=-1)
+    same, other = _log_noisy(ab_t / ab_s, n_levels, log_p0)
+    level = torch.arange(log_p0.shape[-1], device=log_p0.device)
+    step = torch.where(level == x_t[..., None], same, other)
+    return torch.log_softmax(step + log_marginal(log_p0, ab_s, n_levels), dim=-1)
 
 
 def log_reverse(log_p0: Tensor, x_t: Tensor, ab_s: Tensor, ab_t: Tensor, n_levels: Tensor) -> Tensor:
@@ -91,18 +93,16 @@ def log_reverse(log_p0: Tensor, x_t: Tensor, ab_s: Tensor, ab_t: Tensor, n_level
     trained by cross-entropy means log p(x_0 | x_t), and the plug-in law is then off by several per cent.
     """
     at = x_t[..., None]
-    kept_t, kept_s, replaced_s = _log_kept(ab_t, log_p0), _log_kept(ab_s, log_p0), _log_replaced(ab_s, n_levels, log_p0)
-    replaced_t = _log_replaced(ab_t, n_levels, log_p0)
-    same_t = torch.logaddexp(kept_t, replaced_t)
+    same_t, other_t = _log_noisy(ab_t, n_levels, log_p0)
+    same_step, other_step = _log_noisy(ab_t / ab_s, n_levels, log_p0)
     log_p_at = log_p0.gather(-1, at).clamp_max(0)
     # q(x_t | x_0) takes two values only, so that sum_k w(k) needs no sum over levels
-    log_w_sum = torch.logaddexp(torch.log(-torch.expm1(log_p_at)) - replaced_t, log_p_at - same_t)
-    uniform = log_w_sum + replaced_s
-    step_other = _log_replaced(ab_t / ab_s, n_levels, log_p0)
-    step_same = torch.logaddexp(_log_kept(ab_t / ab_s, log_p0), step_other)
-    other = torch.logaddexp(log_p0 + (kept_s - replaced_t), uniform) + step_other
-    same = torch.logaddexp(log_p_at + (kept_s - same_t), uniform) + step_same
-    return mask_padding(other.scatter(-1, at, same), n_levels)
+    log_sum_w = torch.logaddexp(log_p_at - same_t, torch.log(-torch.expm1(log_p_at)) - other_t)
+    anywhere = log_sum_w + _log_replaced(ab_s, n_levels, log_p0)
+    log_ab_s = _log_kept(ab_s, log_p0)
+    law = torch.logaddexp(log_p0 + (log_ab_s - other_t), anywhere) + other_step
+    law_at = torch.logaddexp(log_p_at + (log_ab_s - same_t), anywhere) + same_step
+    return mask_padding(law.scatter(-1, at, law_at), n_levels)
 
 
 def variational_term(
@@ -141,14 +141,7 @@ def _log_replaced(ab: Tensor, n_levels: Tensor, like: Tensor) -> Tensor:
     return (torch.log1p(-ab) - n_levels[:, None].to(ab.dtype).log()).to(like.dtype)
 
 
-def _log_step_to(x_t: Tensor, ab_s: Tensor, ab_t: Tensor, n_levels: Tensor, like: Tensor) -> Tensor:
-    """Log of q(x_t | x_s) for each level of x_s: (..., C, K)."""
-    return _log_noisy_given_levels(x_t, ab_t / ab_s, n_levels, like)
-
-
-def _log_noisy_given_levels(x_t: Tensor, ab: Tensor, n_levels: Tensor, like: Tensor) -> Tensor:
-    """log(ab [level = x_t] + (1 - ab) / K) for each level, in the width and dtype of `like`."""
-    replaced = _log_replaced(ab, n_levels, like)
-    kept = torch.logaddexp(_log_kept(ab, like), replaced)
-    level = torch.arange(like.shape[-1], device=like.device)
-    return torch.where(level == x_t[..., None], kept, replaced)
+def _log_noisy(ab: Tensor, n_levels: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probability that noise leads from a level to itself, and to one certain other: both (..., C, 1)."""
+    other = _log_replaced(ab, n_levels, like)
+    return torch.logaddexp(_log_kept(ab, like), other), other

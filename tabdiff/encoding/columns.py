@@ -27,15 +27,17 @@ __all__ = [
     "fit_codec",
 ]
 
-MAX_KNOTS = 100_000
+MAX_KNOTS = 250_000
 MAX_DECIMALS = 8
+MAX_EXACT = 2**53  # beyond, float64 skips integers
 
 
 @dataclass(frozen=True)
 class Features:
     """What a codec makes of n cells.
 
-    num: (n, 0 or 1) float64. observed: the same shape, False where `num` means nothing. cat: (n, 0 or 1) int64.
+    num: (n, 0 or 1) float64. observed: the same shape, False where `num` means nothing.
+    cat: (n, 0 or 1) int64.
     """
 
     num: np.ndarray
@@ -44,10 +46,17 @@ class Features:
 
 
 class Codec(Protocol):
-    """A reversible code of one column; `n_num` and `n_levels` say what features it makes."""
+    """A reversible code of one column."""
 
-    n_num: int
-    n_levels: tuple[int, ...]
+    @property
+    def n_num(self) -> int:
+        """Number of numeric features: 0 or 1."""
+        ...
+
+    @property
+    def n_levels(self) -> tuple[int, ...]:
+        """Number of levels of the categorical feature, if there is one."""
+        ...
 
     def encode(self, column: Column, rng: np.random.Generator) -> Features:
         """Turn cells into features; draws decide the place of a value inside its rank interval."""
@@ -80,7 +89,9 @@ class ConstantCodec:
     n_levels: tuple[int, ...] = ()
 
     def encode(self, column: Column, rng: np.random.Generator) -> Features:
-        """Make no features."""
+        """Make no features. Raises `SchemaError` for cells that are missing or hold another value."""
+        unseen = np.unique(column.observed[column.observed != self.value])
+        _check_known(column, unseen, np.array([self.value]), may_miss=False)
         n = len(column)
         return Features(_no_features(n, float), _no_features(n, bool), _no_features(n, np.int64))
 
@@ -94,8 +105,9 @@ class ConstantCodec:
 class LevelCodec:
     """A categorical column: one level for each value, one for the pooled rare values, one for missing.
 
-    values: (V,) sorted values of the column. code_of: (V,) level of each value. Values that occur in fewer than
-    ten rows (fewer still in tables under 10,000 rows) share a level, and come back in their own proportions.
+    values: (V,) sorted values of the column. counts: (V,) how often each occurs. code_of: (V,) its level.
+    Values that occur in fewer than ten rows (fewer still in tables under 10,000 rows) share a level, and come
+    back in their own proportions.
     """
 
     values: np.ndarray
@@ -112,20 +124,17 @@ class LevelCodec:
         rare = counts < min(10, len(column) / 1000)
         if rare.sum() < 2:
             rare[:] = False
-        code_of = np.empty(len(values), dtype=np.int64)
-        code_of[~rare] = np.arange((~rare).sum())
-        code_of[rare] = n_levels = (~rare).sum()
-        n_levels += int(rare.any())
-        missing_code = int(n_levels) if column.missing.any() else -1
-        return cls(values, counts, code_of, missing_code, (int(n_levels) + int(missing_code >= 0),))
+        n_kept = int((~rare).sum())
+        code_of = np.where(rare, n_kept, np.cumsum(~rare) - 1)
+        n_levels = n_kept + int(rare.any())
+        missing_code = n_levels if column.missing.any() else -1
+        return cls(values, counts, code_of, missing_code, (n_levels + int(missing_code >= 0),))
 
     def encode(self, column: Column, rng: np.random.Generator) -> Features:
         """Look each value up. Raises `SchemaError` for values unseen in fit, or missing where none was."""
-        values = np.where(column.missing, self.values[0], column.values).astype(self.values.dtype)
-        place = np.minimum(np.searchsorted(self.values, values), len(self.values) - 1)
-        unseen = np.unique(values[self.values[place] != values])
-        if len(unseen) or (column.missing.any() and self.missing_code < 0):
-            raise SchemaError(_unseen_message(column, unseen, self.values))
+        values = np.where(column.missing, self.values[0], column.values)
+        place, found = _look_up(values, self.values)
+        _check_known(column, np.unique(values[~found]), self.values, may_miss=self.missing_code >= 0)
         codes = np.where(column.missing, self.missing_code, self.code_of[place])
         n = len(column)
         return Features(_no_features(n, float), _no_features(n, bool), codes[:, None])
@@ -145,100 +154,180 @@ class LevelCodec:
         return self.values[place], missing
 
 
-def _unseen_message(column: Column, unseen: np.ndarray, known: np.ndarray) -> str:
-    if not len(unseen):
-        return f"column {column.name!r} has missing values but had none in fit. Fill them, or fit again."
-    return (
-        f"column {column.name!r} has values unseen in fit: {[column.describe(v) for v in unseen[:5]]}. Known: "
-        f"{[column.describe(v) for v in known[:10]]}{' ...' if len(known) > 10 else ''}. Fit again, or map them "
-        "first."
-    )
+def _look_up(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Place of each value among the known ones, which are sorted, and whether it is there at all."""
+    if not len(known):
+        return np.zeros(len(values), dtype=np.int64), np.zeros(len(values), dtype=bool)
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return place, known[place] == values
+
+
+def _check_known(column: Column, unseen: np.ndarray, known: np.ndarray, may_miss: bool) -> None:
+    """Raise `SchemaError` if there are unseen values, or missing ones that may not be."""
+    if len(unseen):
+        raise SchemaError(
+            f"column {column.name!r} has values unseen in fit: {_examples(column, unseen, 5)}. Known: "
+            f"{_examples(column, known, 10)}. Fit again, or map them first."
+        )
+    if column.missing.any() and not may_miss:
+        raise SchemaError(
+            f"column {column.name!r} has {column.missing.sum()} missing values but had none in fit. Fill "
+            "them, or fit again."
+        )
+
+
+def _examples(column: Column, values: np.ndarray, limit: int) -> str:
+    shown = ", ".join(repr(column.describe(value)) for value in values[:limit])
+    return f"[{shown}{', ...' if len(values) > limit else ''}]"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The grid on which a numeric column lies: multiples of `step` from `origin`, or `decimals` digits.
+    """Where the values of a numeric column may lie.
 
-    Neither is set for a continuous column.
+    dtype: of the values. A column of integers, or of floats with at most 8 decimals, lies on a grid: each
+    value is a whole number of ticks of 10^-decimals, and two values differ by a multiple of `step` ticks. A
+    continuous column has step 0, and its ticks are the values themselves, as float64.
     """
 
-    step: int | None = None
-    origin: int = 0
-    decimals: int | None = None
+    dtype: np.dtype
+    decimals: int
+    step: int
 
     @classmethod
     def detect(cls, values: np.ndarray) -> Grid:
         """Find the coarsest grid that holds every value exactly; values: sorted, distinct, finite."""
-        if values.dtype.kind == "i":
-            step = int(np.gcd.reduce(np.diff(values))) if len(values) > 1 else 1
-            return cls(step=max(step, 1), origin=int(values[0]))
+        few = values[:: 1 + len(values) // 1000]
         for decimals in range(MAX_DECIMALS + 1):
-            if np.array_equal(np.round(values.astype(np.float64), decimals).astype(values.dtype), values):
-                return cls(decimals=decimals)
-        return cls()
+            grid = cls(values.dtype, decimals, step=1)
+            if grid._holds(values[[0, -1]]) and grid._holds(few) and grid._holds(values):
+                step = np.gcd.reduce(_gaps(grid.to_ticks(values)), initial=np.uint64(0))
+                return cls(values.dtype, decimals, max(int(step), 1))
+        return cls(values.dtype, decimals=0, step=0)
 
-    def snap(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Round float64 values onto the grid and return them in the column's own dtype."""
-        if self.step is not None:
-            return self.origin + np.rint((values - self.origin) / self.step).astype(np.int64) * self.step
-        if self.decimals is not None:
-            values = np.round(values, self.decimals)
-        return values.astype(dtype)
+    def _holds(self, values: np.ndarray) -> bool:
+        if self.dtype.kind == "i":
+            return True
+        with np.errstate(over="ignore"):  # what overflows is too large for the grid
+            small = np.abs(values.astype(np.float64) * 10.0**self.decimals) <= MAX_EXACT
+        return bool(small.all()) and np.array_equal(self.to_values(self.to_ticks(values)), values)
+
+    def to_ticks(self, values: np.ndarray) -> np.ndarray:
+        """Count values in ticks, rounded to whole ones: int64 on a grid, else float64."""
+        if not self.step:
+            return values.astype(np.float64)
+        if self.dtype.kind == "i":
+            return values.astype(np.int64)
+        return np.rint(values.astype(np.float64) * 10.0**self.decimals).astype(np.int64)
+
+    def to_values(self, ticks: np.ndarray) -> np.ndarray:
+        """Return the values of ticks, in the column's own dtype."""
+        if self.dtype.kind == "i":
+            return ticks
+        return (ticks / 10.0**self.decimals).astype(self.dtype)
+
+    def between(self, left: np.ndarray, right: np.ndarray, share: np.ndarray) -> np.ndarray:
+        """Ticks on the grid at `share` of the way from left to right: left itself for 0."""
+        if not self.step:
+            return np.clip(left * (1 - share) + right * share, left, right)
+        # counted from the left in unsigned steps: exact, where float64 would skip times in nanoseconds
+        step = np.uint64(self.step)
+        n_steps = (right.view(np.uint64) - left.view(np.uint64)) // step
+        taken = np.minimum(np.rint(np.minimum(share, 1 - 2**-53) * n_steps).astype(np.uint64), n_steps)
+        return (left.view(np.uint64) + taken * step).view(np.int64)
+
+
+def _gaps(ticks: np.ndarray) -> np.ndarray:
+    """Distances between neighbours of sorted int64, unsigned: the widest is more than int64 holds."""
+    return np.diff(ticks.view(np.uint64))
+
+
+def _share(ticks: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """How far ticks lie on the way from left to right, in [0, 1]; 0 where all three are equal."""
+    if ticks.dtype.kind == "i":
+        way, gap = (end.view(np.uint64) - left.view(np.uint64) for end in (ticks, right))
+        return way / np.maximum(gap, np.uint64(1))
+    scale = np.maximum(np.abs(left), np.abs(right))  # the gap alone may be more than float64 holds
+    scale[scale == 0] = 1
+    gap = right / scale - left / scale
+    return (ticks / scale - left / scale) / np.where(gap > 0, gap, 1)
 
 
 @dataclass(frozen=True)
 class NormalScores:
     """Randomised normal scores: a monotone map between a column's values and N(0, 1).
 
-    The k-th of n sorted values has the rank interval ((k - 1) / n, k / n]; a value that occurs several times
-    owns the union of its intervals and is put at a random place inside, so that the scores are standard normal
-    whatever the ties. Back, a score falls on the value that owns it, or between two neighbours that occur once
-    each, where it is interpolated and snapped to the grid.
+    The k-th of n sorted cells has the ranks (k - 1) / n to k / n. A value that occurs once is put at the
+    middle of its ranks. A value that occurs several times owns the union of its ranks and is put at a random
+    place inside, so that the scores are standard normal whatever the ties. Back, a score between the places
+    of two values falls between the values, on the column's grid.
 
-    low, high: (V,) scores between which value v is returned exactly; values: (V,) sorted, distinct.
+    ticks: (V,) the sorted, distinct values, counted by `grid`. low, high: (V,) scores between which value v
+    is returned exactly. They are float32 numbers, so that scores survive the precision of `MixedBatch`.
     Source: the probability integral transform for discontinuous laws, Rüschendorf 2009
-    (doi:10.1016/j.jspi.2009.05.030). DIFFERS: a value that occurs once is put at the middle of its interval,
-    not at random, so that it comes back exactly.
+    (doi:10.1016/j.jspi.2009.05.030). DIFFERS: a value that occurs once is not put at random, so that it comes
+    back exactly.
     """
 
-    values: np.ndarray
+    grid: Grid
+    ticks: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    grid: Grid
 
     @classmethod
     def fit(cls, observed: np.ndarray) -> NormalScores:
         """Rank the observed values (at least one)."""
         values, counts = np.unique(observed, return_counts=True)
         grid = Grid.detect(values)
-        n, upper = counts.sum(), np.cumsum(counts)
-        low, high = (upper - counts + 0.5) / n, (upper - 0.5) / n
-        tied = counts > 1
-        # between two tied values nothing is interpolated: each owns its side of the border
-        border = upper[:-1] / n
-        both = tied[:-1] & tied[1:]
-        high[:-1][both] = low[1:][both] = border[both]
-        keep = slice(None)
-        if len(values) > MAX_KNOTS:
-            keep = np.unique(np.linspace(0, len(values) - 1, MAX_KNOTS).round().astype(np.int64))
-        return cls(values[keep], ndtri(low[keep]), ndtri(high[keep]), grid)
+        upper, inset = np.cumsum(counts), np.where(counts > 1, 0, 0.5)
+        low, high = upper - counts + inset, upper - inset
+        keep = _spread_over_ranks(upper)
+        n = len(observed)
+        return cls(grid, grid.to_ticks(values[keep]), _score(low[keep] / n), _score(high[keep] / n))
 
     def scores(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Scores of values: (n,) -> (n,) float64. Values between the known ones are interpolated."""
-        place = np.minimum(np.searchsorted(self.values, values), len(self.values) - 1)
-        known = self.values[place] == values
-        # stay clear of the interval's ends: float32 scores must fall on the same value again
-        share = 0.02 + 0.96 * rng.random(len(values))
-        low, high = ndtr(self.low[place]), ndtr(self.high[place])
-        inside = ndtri(low + share * (high - low))
-        between = np.interp(values, self.values.astype(np.float64), (self.low + self.high) / 2)
-        return np.where(known, inside, between)
+        """Scores of values, (n,) -> (n,) float64. Unseen values lie between the others, or at the ends."""
+        ticks = self.grid.to_ticks(np.clip(values, *self.grid.to_values(self.ticks[[0, -1]])))
+        left = np.searchsorted(self.ticks, ticks, side="right") - 1
+        right = np.minimum(left + 1, len(self.ticks) - 1)
+        share = _share(ticks, self.ticks[left], self.ticks[right])
+        scores = self.high[left] + share * (self.low[right] - self.high[left])
+        tied = (self.ticks[left] == ticks) & (self.low[left] < self.high[left])
+        scores[tied] = _draw(self.low[left[tied]], self.high[left[tied]], rng)
+        return scores
 
     def values_of(self, scores: np.ndarray) -> np.ndarray:
         """Values of scores: the inverse of `scores` for every value seen in fit."""
-        knots = np.stack([self.low, self.high], axis=1).ravel()
-        doubled = np.repeat(self.values.astype(np.float64), 2)
-        return self.grid.snap(np.interp(scores, knots, doubled), self.values.dtype)
+        left = np.maximum(np.searchsorted(self.low, scores, side="right") - 1, 0)
+        right = np.minimum(left + 1, len(self.ticks) - 1)
+        from_left, gap = scores - self.high[left], self.low[right] - self.high[left]
+        between = (from_left > 0) & (gap > 0)
+        share = np.divide(from_left, gap, out=np.zeros(len(scores)), where=between)
+        return self.grid.to_values(self.grid.between(self.ticks[left], self.ticks[right], share))
+
+
+def _spread_over_ranks(upper: np.ndarray) -> np.ndarray:
+    """Which of V values to keep: all, or those that own one of `MAX_KNOTS` evenly spread ranks.
+
+    upper: (V,) highest rank of each value. By ranks, because a frequent value must never be left out.
+    """
+    if len(upper) <= MAX_KNOTS:
+        return np.arange(len(upper))
+    owners = np.searchsorted(upper, np.linspace(1, upper[-1], MAX_KNOTS))
+    return owners[np.diff(owners, prepend=-1) > 0]
+
+
+def _score(rank: np.ndarray) -> np.ndarray:
+    """Score of a rank in [0, 1], rounded to float32; the ends are kept finite."""
+    return ndtri(np.clip(rank, 1e-9, 1 - 1e-9)).astype(np.float32).astype(np.float64)
+
+
+def _draw(low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw from N(0, 1) between low and high, and stay inside when rounded to float32."""
+    rank = rng.uniform(ndtr(low), ndtr(high))
+    ends = ((low, np.inf), (high, -np.inf))
+    inner = [np.nextafter(end.astype(np.float32), np.float32(inside)) for end, inside in ends]
+    return np.clip(ndtri(rank).astype(np.float32), *inner).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -262,7 +351,7 @@ class NumericCodec:
         observed = column.observed
         values, counts = np.unique(observed, return_counts=True)
         atoms = values[(counts >= atom_share * len(column)) & (counts > 1)]
-        spread = observed[~np.isin(observed, atoms)]
+        spread = observed[~_look_up(observed, atoms)[1]]
         if not len(spread):  # every value is frequent: ranks serve as well as levels
             atoms, spread = atoms[:0], observed
         missing_code = 1 + len(atoms) if column.missing.any() else -1
@@ -270,14 +359,10 @@ class NumericCodec:
         return cls(NormalScores.fit(spread), atoms, missing_code, (n_states,) if n_states > 1 else ())
 
     def encode(self, column: Column, rng: np.random.Generator) -> Features:
-        """Score the spread-out cells and flag the others. Raises `SchemaError` as `LevelCodec.encode` does."""
-        if column.missing.any() and self.missing_code < 0:
-            raise SchemaError(_unseen_message(column, self.atoms[:0], self.scores.values))
-        state = np.zeros(len(column), dtype=np.int64)
-        if len(self.atoms):
-            place = np.minimum(np.searchsorted(self.atoms, column.values), len(self.atoms) - 1)
-            state = np.where(self.atoms[place] == column.values, 1 + place, 0)
-        state = np.where(column.missing, self.missing_code, state)
+        """Score the spread-out cells and flag the others. Raises `SchemaError` for missing where none was."""
+        _check_known(column, unseen=self.atoms[:0], known=self.atoms, may_miss=self.missing_code >= 0)
+        place, is_atom = _look_up(column.values, self.atoms)
+        state = np.where(column.missing, self.missing_code, np.where(is_atom, 1 + place, 0))
         spread = state == 0
         num = np.zeros(len(column))
         num[spread] = self.scores.scores(column.values[spread], rng)

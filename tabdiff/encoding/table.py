@@ -11,7 +11,7 @@ import torch
 from tabdiff.batch import MixedBatch
 from tabdiff.encoding.columns import Codec, Features, fit_codec
 from tabdiff.errors import SchemaError
-from tabdiff.schema import Column, TableSchema
+from tabdiff.schema import Column, Storage, TableSchema
 
 __all__ = ["TableEncoder"]
 
@@ -29,11 +29,10 @@ class TableEncoder:
     @classmethod
     def fit(cls, columns: Sequence[Column], schema: TableSchema) -> TableEncoder:
         """Fit one codec for each column."""
-        codecs = tuple(
-            fit_codec(column, spec.kind) for column, spec in zip(columns, schema.columns, strict=True)
-        )
+        kinds = [spec.kind for spec in schema.columns]
         return cls(
-            tuple(column.with_cells(column.values[:0], column.missing[:0]) for column in columns), codecs
+            tuple(column.without_cells() for column in columns),
+            tuple(fit_codec(column, kind) for column, kind in zip(columns, kinds, strict=True)),
         )
 
     @property
@@ -81,6 +80,30 @@ class TableEncoder:
 
 
 def _aligned(column: Column, template: Column) -> Column:
+    """The column with its cells held as in the template: the same codes of levels, dtype and unit of time.
+
+    Raises `SchemaError` if they cannot be.
+    """
+    if column.missing.all():
+        return template.with_cells(np.zeros(len(column), dtype=template.values.dtype), column.missing)
+    if column.storage is Storage.LABEL and template.storage is Storage.LABEL:
+        return _with_levels_of(template, column)
+    if column.storage is template.storage:
+        return replace(column, values=_in_unit(column, template.unit), unit=template.unit)
+    numbers = (Storage.INT, Storage.FLOAT)
+    if column.storage in numbers and template.storage in numbers:
+        # pandas holds integers as floats where cells are missing
+        values = np.where(column.missing, 0, column.values).astype(template.values.dtype)
+        if np.array_equal(values[~column.missing], column.observed):
+            return replace(column, values=values, storage=template.storage)
+    example = column.describe(column.observed[0])
+    raise SchemaError(
+        f"column {column.name!r} holds {column.storage} cells such as {example!r}, but held "
+        f"{template.storage} cells in fit. Convert it, or fit again."
+    )
+
+
+def _with_levels_of(template: Column, column: Column) -> Column:
     """The column with its codes counted as in the template; levels unknown there are counted on behind."""
     if column.levels == template.levels:
         return column
@@ -89,3 +112,10 @@ def _aligned(column: Column, template: Column) -> Column:
     known |= {level: len(known) + i for i, level in enumerate(new)}
     codes = np.array([known[level] for level in column.levels], dtype=np.int64)
     return replace(column, values=codes[column.values], levels=(*template.levels, *new))
+
+
+def _in_unit(column: Column, unit: str | None) -> np.ndarray:
+    """The values of a column of times or durations, counted in another unit; of others, as they are."""
+    if unit is None or unit == column.unit:
+        return column.values
+    return column.values.astype(f"m8[{column.unit}]").astype(f"m8[{unit}]").astype(np.int64)

@@ -1,0 +1,74 @@
+"""What users hand to the public classes, read or refused in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+
+from tabdiff import frames
+from tabdiff.errors import InputError
+from tabdiff.frames import Template
+from tabdiff.schema import Column
+
+__all__ = ["RowTemplate", "class_labels", "read_table"]
+
+
+@dataclass(frozen=True)
+class RowTemplate:
+    """How to rebuild a list of rows: as `frames.Template`, for the array of objects that they make."""
+
+    array: Template
+
+    @property
+    def empty(self) -> np.ndarray:
+        """The array without rows."""
+        return self.array.empty
+
+    def rebuild(self, columns: Sequence[Column]) -> list[list[Any]]:
+        """Build a list of rows."""
+        return self.array.rebuild(columns).tolist()
+
+
+def read_table(X: Any, estimator: BaseEstimator) -> tuple[list[Column], Template | RowTemplate]:
+    """Read a frame, a 2-D array or a list of rows into columns, and note their names on `estimator`.
+
+    Raises scikit-learn's own `ValueError` or `TypeError` for arrays that are sparse, complex, empty or not
+    two-dimensional, and `InputError` for frames without rows or columns and for what is no table at all.
+    """
+    data = X
+    if isinstance(X, list):
+        # of objects, so that a number beside text stays a number, and an integer beside a float an integer
+        data = np.array(X, dtype=object)
+    # scikit-learn knows arrays, sparse matrices and whatever else can be seen as one
+    if not frames.is_frame(data) and (hasattr(data, "__array__") or hasattr(data, "toarray")):
+        data = check_array(data, dtype=None, ensure_all_finite=False, estimator=estimator)
+    columns, template = frames.read(data)
+    _note_names(columns, estimator)
+    return columns, RowTemplate(template) if isinstance(X, list) else template
+
+
+def _note_names(columns: list[Column], estimator: BaseEstimator) -> None:
+    """Set `n_features_in_`, and `feature_names_in_` if all names are strings, as scikit-learn does."""
+    names = [column.name for column in columns]
+    estimator.n_features_in_ = len(names)
+    if all(isinstance(name, str) for name in names):
+        estimator.feature_names_in_ = np.array(names, dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+
+
+def class_labels(y: Any) -> Any:
+    """Return the classes y as scikit-learn and imbalanced-learn take them.
+
+    y: series, array or list (n,); or an array, list or frame (n, 1) or (n, n_classes).
+    Raises `InputError` if a class is missing or y is sparse.
+    """
+    if hasattr(y, "toarray"):
+        raise InputError(f"y is sparse ({type(y).__name__}). Pass the classes as an array, or y.toarray().")
+    labels = frames.to_numpy_1d(list(y) if isinstance(y, tuple) else y)
+    return np.asarray(labels) if isinstance(labels, list) else labels

@@ -1,0 +1,284 @@
+"""Who may import what, read from the source: imports point downward, and each library has its place.
+
+`RULES` is the table. To add a module, give it a line: what it may import of tabdiff, and of other packages.
+Keep it short: `diffusion` never sees a frame, `frames` alone knows data-frame libraries, `evaluation` knows
+no model.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "tabdiff"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a module may import: modules of tabdiff, packages, and packages inside functions or for types."""
+
+    own: str = ""
+    packages: str = ""
+    packages_when_called: str = ""
+
+
+FACE = Rule("errors frames inputs progress schema seeds tables", "imblearn numpy sklearn")
+
+RULES = {
+    "tabdiff": Rule("estimators oversampling"),
+    "tabdiff.errors": Rule(),
+    "tabdiff.seeds": Rule("errors", "numpy"),
+    "tabdiff.schema": Rule("errors", "numpy"),
+    "tabdiff.frames": Rule("errors schema", "narwhals numpy pandas polars pyarrow"),
+    "tabdiff.batch": Rule("", "torch"),
+    "tabdiff.workers": Rule("", "threadpoolctl torch"),
+    "tabdiff.encoding": Rule(),
+    "tabdiff.encoding.columns": Rule("errors schema", "numpy scipy"),
+    "tabdiff.encoding.table": Rule("batch encoding.columns errors schema", "numpy torch"),
+    "tabdiff.diffusion": Rule(),
+    "tabdiff.diffusion.schedules": Rule("", "torch"),
+    "tabdiff.diffusion.gaussian": Rule("", "torch"),
+    "tabdiff.diffusion.multinomial": Rule("", "torch"),
+    "tabdiff.diffusion.mixed": Rule(
+        "batch diffusion.gaussian diffusion.multinomial diffusion.schedules", "torch"
+    ),
+    "tabdiff.diffusion.objectives": Rule("batch diffusion", "torch"),
+    "tabdiff.diffusion.samplers": Rule("batch diffusion", "torch"),
+    "tabdiff.nets": Rule(),
+    "tabdiff.nets.blocks": Rule("", "torch"),
+    "tabdiff.nets.mlp": Rule("diffusion.mixed nets.blocks", "torch"),
+    "tabdiff.training": Rule("batch errors workers", "torch"),
+    "tabdiff.synthesis": Rule("batch diffusion errors nets seeds training workers", "numpy torch"),
+    "tabdiff.tables": Rule("batch encoding errors schema seeds synthesis training", "numpy torch"),
+    "tabdiff.progress": Rule("training", "tqdm"),
+    "tabdiff.inputs": Rule("errors frames schema", "numpy sklearn"),
+    "tabdiff.estimators": FACE,
+    "tabdiff.oversampling": FACE,
+    "tabdiff.evaluation": Rule("evaluation.published"),
+    "tabdiff.evaluation.published": Rule("errors", "numpy scipy sklearn", "pandas"),
+    "tabdiff.datasets": Rule("", "", "narwhals pandas polars pyarrow"),
+}
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+MODELS = [name for name in MODULES if not re.match(r"tabdiff(\.(errors|datasets|evaluation)\b.*)?$", name)]
+
+
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module; lazy: inside of a function or for type checkers only."""
+
+    name: str
+    lazy: bool
+    for_types: bool
+    line: int
+
+
+def imports_of(tree: ast.AST, lazy: bool = False, for_types: bool = False) -> Iterator[Import]:
+    """All imports, wherever they stand; `from package import module` counts as the module."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, lazy, for_types, node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"line {node.lineno}: write the full name instead of a relative import"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield Import(full if full in MODULES else str(node.module), lazy, for_types, node.lineno)
+        else:
+            is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            yield from imports_of(node, lazy or is_function or is_typing, for_types or is_typing)
+
+
+def own(found: Import) -> bool:
+    return found.name.split(".")[0] == "tabdiff"
+
+
+def allows(rule: Rule, found: Import) -> bool:
+    if own(found):
+        return any(
+            found.name == f"tabdiff.{allowed}" or found.name.startswith(f"tabdiff.{allowed}.")
+            for allowed in rule.own.split()
+        )
+    package = found.name.split(".")[0]
+    allowed = rule.packages.split() + (rule.packages_when_called.split() if found.lazy else [])
+    return package in sys.stdlib_module_names or package in allowed
+
+
+def test_every_module_has_a_line_in_the_table():
+    missing, gone = sorted(MODULES.keys() - RULES), sorted(RULES.keys() - MODULES)
+    assert not missing, f"add a line to RULES in {Path(__file__).name} for: {missing}"
+    assert not gone, f"remove from RULES in {Path(__file__).name}: {gone}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_what_its_line_allows(module):
+    rule = RULES.get(module, Rule())
+    bad = [f"line {i.line}: {i.name}" for i in imports_of(tree_of(module)) if not allows(rule, i)]
+    assert not bad, (
+        f"{module} may not import {bad}. Move the code to where it may, or change RULES and say in the "
+        "commit why the architecture changes."
+    )
+
+
+def edges(module: str) -> set[str]:
+    return {i.name for i in imports_of(tree_of(module)) if own(i) and not i.for_types}
+
+
+def reachable(module: str) -> set[str]:
+    """Modules that an import of `module` may bring in, its own name only if there is a cycle."""
+    seen: set[str] = set()
+    waiting = edges(module)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting |= edges(name)
+    return seen
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_imports_itself_by_way_of_others(module):
+    assert module not in reachable(module)
+
+
+@pytest.mark.parametrize("module", MODELS)
+def test_no_model_knows_the_evaluation(module):
+    assert not [name for name in reachable(module) if name.startswith("tabdiff.evaluation")]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("tabdiff.evaluation")])
+def test_the_evaluation_knows_no_model(module):
+    frame_readers = {"tabdiff.frames", "tabdiff.schema"}
+    assert not reachable(module) & (set(MODELS) - frame_readers)
+
+
+def test_only_frames_and_datasets_know_data_frame_libraries():
+    libraries = {"pandas", "polars", "pyarrow", "narwhals"}
+    knowing = {
+        module
+        for module in MODULES
+        for found in imports_of(tree_of(module))
+        if found.name.split(".")[0] in libraries and not found.lazy
+    }
+    assert knowing == {"tabdiff.frames"}
+
+
+def test_every_imported_package_is_a_declared_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]}
+    distribution = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
+    used = {
+        found.name.split(".")[0]
+        for module in MODULES
+        for found in imports_of(tree_of(module))
+        if not own(found) and found.name.split(".")[0] not in sys.stdlib_module_names
+    }
+    undeclared = sorted(name for name in used if distribution.get(name, name) not in declared)
+    assert not undeclared, f"add to the dependencies in pyproject.toml: {undeclared}"
+
+
+def test_the_reader_of_imports_sees_every_form():
+    source = """
+import torch.nn as nn, os
+from tabdiff.diffusion import gaussian, Nothing
+from tabdiff.errors import InputError
+if TYPE_CHECKING:
+    import pandas
+class A:
+    def f(self):
+        try:
+            import polars
+        except ImportError:
+            from scipy.special import ndtr
+"""
+    assert [(i.name, i.lazy, i.for_types) for i in imports_of(ast.parse(source))] == [
+        ("torch.nn", False, False),
+        ("os", False, False),
+        ("tabdiff.diffusion.gaussian", False, False),
+        ("tabdiff.diffusion", False, False),
+        ("tabdiff.errors", False, False),
+        ("pandas", True, True),
+        ("polars", True, False),
+        ("scipy.special", True, False),
+    ]
+    with pytest.raises(AssertionError, match="relative"):
+        list(imports_of(ast.parse("from . import frames")))
+
+
+# --- habits that an import does not show ------------------------------------------------------------------
+
+
+def calls(module: str) -> Iterator[tuple[ast.Call, list[ast.AST]]]:
+    """All calls in a module, each with the nodes that it stands in."""
+
+    def walk(node: ast.AST, around: list[ast.AST]) -> Iterator[tuple[ast.Call, list[ast.AST]]]:
+        if isinstance(node, ast.Call):
+            yield node, around
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, [*around, node])
+
+    return walk(tree_of(module), [])
+
+
+def name_of(call: ast.Call) -> str:
+    """The dotted name that is called: `torch.Generator(device).manual_seed` for a method of a call."""
+    return ast.unparse(call.func)
+
+
+def test_only_generators_are_seeded_but_for_the_one_forked_initialisation():
+    global_seeds = []
+    for module in MODULES:
+        for call, around in calls(module):
+            name = name_of(call)
+            if not re.search(r"\b(manual_seed(_all)?|set_rng_state|random\.seed|set_state)$", name):
+                continue
+            if re.match(r"torch\.Generator\(.*\)\.manual_seed$", name):
+                continue
+            forked = any(
+                isinstance(node, ast.With) and "fork_rng" in ast.unparse(node.items) for node in around
+            )
+            global_seeds.append((module, forked))
+    assert global_seeds == [("tabdiff.synthesis", True)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_randomness_is_an_argument(module):
+    """NumPy's global functions are not called, torch's only with a generator or to initialise a network."""
+    drawing = r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial|poisson|rand\w*_like)"
+    for call, _ in calls(module):
+        name = name_of(call)
+        of_numpy = re.match(r"(np|numpy)\.random\.(\w+)", name)
+        if of_numpy:
+            assert of_numpy.group(2) in ("default_rng", "SeedSequence", "RandomState", "Generator"), name
+        if re.fullmatch(drawing, name) and not module.startswith("tabdiff.nets"):
+            assert "generator" in {keyword.arg for keyword in call.keywords}, f"line {call.lineno}: {name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_printed_left_open_or_set_globally(module):
+    forbidden = {
+        "print",
+        "torch.set_num_threads",
+        "torch.set_default_dtype",
+        "torch.use_deterministic_algorithms",
+    }
+    assert not [
+        f"line {call.lineno}: {name_of(call)}" for call, _ in calls(module) if name_of(call) in forbidden
+    ]
+    assert "NotImplementedError" not in {n.id for n in ast.walk(tree_of(module)) if isinstance(n, ast.Name)}

@@ -1,0 +1,227 @@
+"""The training loop on models of one weight, where every number can be worked out."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from oracles import generator
+from torch import nn
+
+from tabdiff.batch import MixedBatch
+from tabdiff.errors import TrainingError
+from tabdiff.training import TrainingConfig, TrainingData, epochs, train
+
+
+class Weight(nn.Module):
+    """A model that is one number."""
+
+    def __init__(self, value=0.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([value]))
+
+
+def squared(model, rows, label, draws):
+    """Distance to the rows' only number."""
+    return (model.weight - rows.num[:, 0]) ** 2
+
+
+def linear(model, rows, label, draws):
+    """A loss of gradient 1, under which Adam moves by exactly the learning rate."""
+    return model.weight.expand(len(rows))
+
+
+def not_a_number(model, rows, label, draws):
+    return model.weight.expand(len(rows)) * math.nan
+
+
+def rows_of(*values):
+    num = torch.tensor(values)[:, None]
+    return TrainingData(MixedBatch(num, torch.zeros(len(num), 0, dtype=torch.long)))
+
+
+def config(**changes):
+    plain = {"max_steps": 40, "batch_size": 4, "learning_rate": 0.1, "weight_decay": 0.0, "amp": False}
+    return TrainingConfig(**(plain | changes))
+
+
+def run(loss, data, settings, held_out=None, seed=0):
+    """Train and also return the weight after every step."""
+    model, path = Weight(), []
+    averaged, history = train(
+        model, loss, data, settings, generator(seed), held_out, lambda *_: path.append(model.weight.item())
+    )
+    return averaged.weight.item(), history, path
+
+
+# --- batches ----------------------------------------------------------------------------------------
+
+
+def counts_of(batches, n_rows):
+    return torch.bincount(torch.cat(batches), minlength=n_rows).tolist()
+
+
+def test_a_pass_shows_each_row_as_often_as_it_has_copies():
+    stream = epochs(torch.tensor([1.0, 2.0, 0.0, 3.0]), 4, 4, generator())
+    batches = list(itertools.islice(stream, 6))  # 24 rows: four passes of six
+    assert [len(batch) for batch in batches] == [4] * 6
+    assert counts_of(batches, 4) == [4, 8, 0, 12]
+    assert counts_of(batches[:3], 4) == [2, 4, 0, 6]
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 7, 23])
+def test_without_copies_each_pass_shows_each_row_once(batch_size):
+    batches = list(itertools.islice(epochs(None, 7, batch_size, generator()), 14))
+    assert {len(batch) for batch in batches} == {batch_size}
+    assert counts_of(batches, 7) == [2 * batch_size] * 7
+
+
+def test_a_broken_number_of_copies_is_right_on_average():
+    n_passes, n_rows = 400, 50
+    stream = epochs(torch.full((n_rows,), 2.3), n_rows, 115, generator())
+    counts = torch.tensor(counts_of(list(itertools.islice(stream, n_passes)), n_rows)) / n_passes
+    assert counts.mean().item() == pytest.approx(2.3, abs=1e-6)  # batches are as long as a mean pass
+    assert ((counts - 2.3).abs() < 5 * (0.3 * 0.7 / n_passes) ** 0.5).all()
+
+
+def test_passes_are_shuffled_anew():
+    first, second = itertools.islice(epochs(None, 50, 50, generator()), 2)
+    assert first.tolist() != second.tolist() != sorted(second.tolist())
+
+
+def test_rows_labels_and_numbers_stay_together():
+    data = rows_of(*map(float, range(20)))
+    data = TrainingData(data.rows, torch.arange(20) * 10)
+    seen = []
+
+    def record(model, rows, label, draws):
+        seen.append((rows.num[:, 0] * 10 == label).all().item())
+        return linear(model, rows, label, draws)
+
+    run(record, data, config(max_steps=15, batch_size=7))
+    assert seen == [True] * 15
+
+
+# --- known answers ----------------------------------------------------------------------------------
+
+
+def test_learning_rate_warms_up_and_falls_by_a_cosine():
+    _, _, path = run(linear, rows_of(1.0), config(max_steps=40, warmup_steps=100))
+    moved = [before - after for before, after in itertools.pairwise([0.0, *path])]
+    expected = [0.1 * min(1, (i + 1) / 4) * 0.5 * (1 + math.cos(math.pi * i / 40)) for i in range(40)]
+    assert moved == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(("decay", "max_steps", "bound"), [(0.5, 40, 0.5), (0.999, 40, 0.75)])
+def test_average_is_the_moving_average_of_the_weights(decay, max_steps, bound):
+    averaged, _, path = run(linear, rows_of(1.0), config(max_steps=max_steps, ema_decay=decay))
+    expected = 0.0
+    for step, weight in enumerate(path):
+        expected += (1 - min(bound, (1 + step) / (10 + step))) * (weight - expected)
+    assert averaged == pytest.approx(expected, rel=1e-5)
+    assert abs(averaged - path[-1]) > 1e-4
+
+
+def test_minimum_is_found_and_recorded():
+    averaged, history, _ = run(squared, rows_of(1.0, 3.0), config(max_steps=400, evaluate_every=150))
+    assert averaged == pytest.approx(2.0, abs=0.02)
+    assert history.steps == [150, 300, 400]
+    assert history.loss[-1] == pytest.approx(1.0, abs=0.01)  # variance of 1 and 3
+    assert (history.n_steps, history.stopped_by, history.held_out) == (400, "steps", [])
+
+
+@pytest.mark.parametrize("shards", [2, 4])
+def test_shards_add_up_to_the_whole_batch(shards):
+    data, settings = rows_of(1.0, 2.0, 5.0, -3.0), {"batch_size": 4, "max_steps": 50}
+    whole = run(squared, data, config(**settings))[2]
+    parts = run(squared, data, config(**settings, shards=shards))[2]
+    assert parts == pytest.approx(whole, abs=1e-5)
+
+
+def test_each_shard_draws_noise_of_its_own():
+    drawn = []
+
+    def record(model, rows, label, draws):
+        drawn.append(torch.rand(len(rows), generator=draws))
+        return linear(model, rows, label, draws)
+
+    run(record, rows_of(1.0), config(max_steps=3, batch_size=4, shards=2))
+    assert len(torch.cat(drawn).unique()) == 12
+
+
+# --- stopping ---------------------------------------------------------------------------------------
+
+
+def test_early_stop_keeps_the_best_average():
+    settings = config(max_steps=1000, learning_rate=0.05, evaluate_every=5, patience=3, ema_decay=0.1)
+    averaged, history, path = run(squared, rows_of(5.0), settings, held_out=rows_of(1.0))
+    assert history.stopped_by == "held-out loss" and history.n_steps < 200
+    best = min(history.held_out)
+    assert history.held_out.index(best) == len(history.held_out) - 4  # three worse ones since
+    assert (averaged - 1.0) ** 2 == pytest.approx(best, rel=1e-5)
+    assert path[-1] > averaged + 0.3
+
+
+def test_without_patience_the_last_average_is_kept():
+    settings = config(max_steps=200, evaluate_every=5, patience=0)
+    averaged, history, _ = run(squared, rows_of(5.0), settings, held_out=rows_of(1.0))
+    assert history.n_steps == 200 and history.stopped_by == "steps"
+    assert (averaged - 1.0) ** 2 == pytest.approx(history.held_out[-1], rel=1e-5)
+
+
+def test_held_out_loss_is_always_taken_with_the_same_noise():
+    def noise(model, rows, label, draws):
+        return torch.rand(len(rows), generator=draws) + 0 * model.weight
+
+    settings = config(evaluate_every=10, learning_rate=0.0)
+    _, history, _ = run(noise, rows_of(1.0, 2.0), settings, held_out=rows_of(1.0, 2.0, 3.0))
+    assert len(history.held_out) == 4 and len(set(history.held_out)) == 1
+    assert len(set(history.loss)) == 4
+
+
+def test_held_out_loss_is_a_mean_over_rows_however_many():
+    held_out = rows_of(*map(float, range(5000)))
+    settings = config(max_steps=1, evaluate_every=1, learning_rate=0.0)
+    _, history, _ = run(squared, rows_of(1.0), settings, held_out)
+    assert history.held_out == pytest.approx([sum(i**2 for i in range(5000)) / 5000], rel=1e-5)
+
+
+def test_seconds_end_the_run():
+    _, history, path = run(linear, rows_of(1.0), config(max_steps=10**6, max_seconds=0.2))
+    assert history.stopped_by == "seconds"
+    assert 0.2 <= history.seconds < 5
+    assert 1 < history.n_steps == len(path) < 10**6
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"evaluate_every": 10}, {"max_steps": 10**6, "evaluate_every": 10**6, "max_seconds": 0.1}],
+    ids=["steps", "seconds"],
+)
+def test_a_loss_that_is_no_number_ends_training_with_an_error(limits):
+    with pytest.raises(TrainingError, match="nan"):
+        run(not_a_number, rows_of(1.0), config(**limits))
+
+
+# --- contract ---------------------------------------------------------------------------------------
+
+
+def test_result_is_a_frozen_copy_and_the_model_is_trained_in_place():
+    model = Weight()
+    averaged, _ = train(model, linear, rows_of(1.0), config(), generator())
+    assert averaged is not model and not averaged.training
+    assert not averaged.weight.requires_grad and model.weight.requires_grad
+    assert model.weight.item() != 0
+
+
+def test_each_step_is_reported_once():
+    reported = []
+    train(Weight(), linear, rows_of(1.0), config(), generator(), None, lambda *call: reported.append(call))
+    assert [step for step, _ in reported] == list(range(1, 41))
+    assert reported[-1][1].n_steps == 40
+
+
+def test_same_generator_same_path():
+    data = rows_of(1.0, 2.0, 5.0, -3.0, 0.5)
+    first, again, other = (run(squared, data, config(), seed=seed)[2] for seed in (1, 1, 2))
+    assert first == again != other
