@@ -1,7 +1,7 @@
 """Does it help to balance a fraud table with synthetic frauds? Four answers, side by side.
 
-Trains two classifiers on real card transactions: as they are, with class weights, with frauds made by SMOTE and
-with frauds made by tabdiff, and compares them on real transactions that none of them has seen.
+Trains two classifiers on real card transactions: as they are, with class weights, with frauds made by SMOTE
+and with frauds made by tabdiff, and compares them on real transactions that none of them has seen.
 
     python examples/fraud_quickstart.py            about two minutes on two cores
     python examples/fraud_quickstart.py --quick    a few seconds: shows the path, not the quality
@@ -139,7 +139,8 @@ def print_table(results: list[Result], ratio: float) -> None:
     """Print average precision, recall at 1 % false alarms and seconds of every combination."""
     print(f"\nSynthetic frauds up to {ratio:g} per legitimate row; all figures on the untouched test part.\n")
     print(
-        f"{'classifier':<20} {'balancing':<14} {'average precision':>20} {'recall @ 1 % FPR':>17} {'seconds':>8}"
+        f"{'classifier':<20} {'balancing':<14} {'average precision':>20} "
+        f"{'recall @ 1 % FPR':>17} {'seconds':>8}"
     )
     for r in sorted(results, key=lambda r: r.classifier):
         precision = f"{r.precision:.3f} ({r.interval[0]:.3f}-{r.interval[1]:.3f})"

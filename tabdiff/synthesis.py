@@ -1,7 +1,7 @@
-"""The composition root: process, network, loss and training loop put together, and rows drawn from the result.
+"""The composition root: process, network, loss and training loop together, and rows drawn from the result.
 
-Tensors in, tensors out. What a method consists of is said once, in `FewStep` and `TabDDPM`; how large the
-network is and how long it trains follows from the table's size, in `default_config`.
+Tensors in, tensors out. How large the network is and how long it trains follows from the table's size, in
+`default_config`; what the method consists of is said in `methods`.
 """
 
 from __future__ import annotations
@@ -10,129 +10,29 @@ import copy
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tabdiff.batch import MixedBatch
-from tabdiff.diffusion import multinomial, samplers
-from tabdiff.diffusion.gaussian import NoisePrediction
+from tabdiff.diffusion import samplers
 from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess
-from tabdiff.diffusion.objectives import (
-    CrossEntropyObjective,
-    Objective,
-    VariationalObjective,
-    marginal_entropies,
-)
-from tabdiff.diffusion.schedules import CosineSchedule, KarrasSchedule, PowerSchedule, Schedule
+from tabdiff.errors import InputError
+from tabdiff.methods import FewStep, Method
 from tabdiff.nets.mlp import MLPConfig, MLPDenoiser
 from tabdiff.seeds import torch_seed
 from tabdiff.training import History, TrainingConfig, TrainingData, bf16_pays, train
 from tabdiff.workers import Workers
 
 __all__ = [
-    "METHODS",
     "DiffusionConfig",
-    "FewStep",
     "FittedDiffusion",
-    "Method",
-    "TabDDPM",
     "choose_device",
     "default_config",
     "fit_diffusion",
     "tempered_copies",
 ]
-
-
-class Method(Protocol):
-    """A way to learn and to draw: which process, which loss, which sampler, how many steps."""
-
-    n_steps: int
-
-    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
-        """Build the process of tables with these features."""
-        ...
-
-    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
-        """Build the loss of each row; cat: the levels of the training rows."""
-        ...
-
-    def draw(
-        self,
-        process: MixedProcess,
-        predict: samplers.Predict,
-        start: MixedBatch,
-        n_steps: int,
-        generator: torch.Generator,
-        t_start: float = 1.0,
-    ) -> MixedBatch:
-        """Lead noise at time t_start back to rows."""
-        ...
-
-
-@dataclass(frozen=True)
-class FewStep:
-    """The default: velocity prediction and cross-entropy, and a second-order sampler of few steps."""
-
-    num_schedule: Schedule = field(default_factory=KarrasSchedule)
-    cat_schedule: Schedule = field(default_factory=PowerSchedule)
-    n_steps: int = 32
-
-    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
-        """Both kinds on schedules of their own."""
-        return MixedProcess(n_num, layout, self.num_schedule, self.cat_schedule)
-
-    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
-        """Squared error of the velocity and normalised cross-entropy."""
-        return CrossEntropyObjective(process, marginal_entropies(cat, process.layout).to(cat.device))
-
-    def draw(
-        self,
-        process: MixedProcess,
-        predict: samplers.Predict,
-        start: MixedBatch,
-        n_steps: int,
-        generator: torch.Generator,
-        t_start: float = 1.0,
-    ) -> MixedBatch:
-        """Multistep for numbers, exact skip posterior for levels."""
-        return samplers.few_step(process, predict, start, n_steps, generator, t_start)
-
-
-@dataclass(frozen=True)
-class TabDDPM:
-    """The settings of TabDDPM: cosine schedule, noise prediction, variational bound, ancestral sampling.
-
-    Source: Kotelnikov et al. 2023 (arXiv:2209.15421).
-    """
-
-    n_steps: int = 1000
-
-    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
-        """Both kinds on the cosine schedule; the predicted law is plugged into the posterior."""
-        cosine = CosineSchedule()
-        return MixedProcess(n_num, layout, cosine, cosine, NoisePrediction(), multinomial.log_reverse_plugin)
-
-    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
-        """Squared error of the noise and the variational bound."""
-        return VariationalObjective(process, self.n_steps)
-
-    def draw(
-        self,
-        process: MixedProcess,
-        predict: samplers.Predict,
-        start: MixedBatch,
-        n_steps: int,
-        generator: torch.Generator,
-        t_start: float = 1.0,
-    ) -> MixedBatch:
-        """Draw every step from its posterior."""
-        return samplers.ancestral(process, predict, start, n_steps, generator, t_start)
-
-
-METHODS: dict[str, Callable[[], Method]] = {"few-step": FewStep, "tabddpm": TabDDPM}
 
 
 @dataclass(frozen=True)
@@ -173,10 +73,18 @@ def default_config(n_rows: int, n_features: int) -> DiffusionConfig:
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
-    """Return the device to work on: "auto" is the first CUDA GPU if there is one, else the CPU."""
+    """Return the device to work on: "auto" is the first CUDA GPU if there is one, else the CPU.
+
+    Raises `InputError` for a device that does not exist, or not here.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device is {device!r}, which cannot be used here: {error}") from error
+    return chosen
 
 
 _FORK = threading.Lock()
@@ -187,16 +95,16 @@ def _build_network(
 ) -> MLPDenoiser:
     """Initialise the network from `seed`, leaving torch's global generator as it was."""
     with _FORK, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs as well
         return MLPDenoiser(n_num, layout, n_classes, config)
 
 
 def tempered_copies(label: Tensor, n_classes: int, n_draws: float, config: DiffusionConfig) -> Tensor:
     """How often each row appears in a pass, so that rare classes reach `rare_share` of the batches.
 
-    label: (B,) long; n_draws: rows drawn over the whole training. A class is raised to at most rare_share, and
-    never beyond max_exposure draws of each of its rows; common classes keep one copy. Raising the share of a
-    class leaves p(x | y) as it is. Returns (B,) float.
+    label: (B,) long; n_draws: rows drawn over the whole training. A class is raised to at most rare_share,
+    and never beyond max_exposure draws of each of its rows; common classes keep one copy. Raising the share
+    of a class leaves p(x | y) as it is. Returns (B,) float.
     """
     counts = torch.bincount(label, minlength=n_classes).double().clamp_min(1)
     share = counts / len(label)
@@ -235,7 +143,8 @@ class FittedDiffusion:
         """Draw rows; label: (n_rows,) long on any device, or None for a model without classes.
 
         Rows are drawn in chunks of one class each, so that memory does not grow with n_rows beyond the rows
-        themselves and the class is a constant of the network. on_rows is told the number of rows of each chunk.
+        themselves and the class is a constant of the network. on_rows is told the number of rows of each
+        chunk.
         """
 
         def start(rows: Tensor, generator: torch.Generator) -> MixedBatch:
@@ -310,7 +219,7 @@ class FittedDiffusion:
 
 
 def _for_inference(network: MLPDenoiser, device: torch.device) -> MLPDenoiser:
-    """A copy whose linear layers hold bfloat16 weights where that pays, instead of rounding them at each step."""
+    """A copy whose linear layers hold bfloat16 weights where that pays: rounded once, not at each step."""
     copied = copy.deepcopy(network)
     if bf16_pays(device):
         for module in copied.modules():
@@ -323,9 +232,7 @@ def _chunks(n_rows: int, label: Tensor | None, size: int) -> list[Tensor]:
     """Positions of the rows to draw together: one class in each chunk, at most `size` rows."""
     if label is None:
         return list(torch.arange(n_rows).split(size))
-    return [
-        chunk for code in label.unique() for chunk in (label.cpu() == code).nonzero()[:, 0].split(size)
-    ]
+    return [chunk for code in label.unique() for chunk in (label.cpu() == code).nonzero()[:, 0].split(size)]
 
 
 def _chunk_rows(process: MixedProcess) -> int:

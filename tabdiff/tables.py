@@ -1,7 +1,7 @@
 """A learned table: columns in, columns out, whatever frame they came from.
 
-What `TableSynthesizer` and `DiffusionOverSampler` share: schema, encoding and diffusion of the columns, with the
-class of each row told to the model beside them.
+What `TableSynthesizer` and `DiffusionOverSampler` share: schema, encoding and diffusion of the columns, with
+the class of each row told to the model beside them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch import Tensor
 from tabdiff.batch import MixedBatch
 from tabdiff.encoding.table import TableEncoder
 from tabdiff.errors import InputError
+from tabdiff.methods import METHODS
 from tabdiff.schema import Column, TableSchema, infer_schema
 from tabdiff.synthesis import (
-    METHODS,
     DiffusionConfig,
     FittedDiffusion,
     choose_device,
@@ -117,8 +117,8 @@ def learn_table(
 ) -> LearnedTable:
     """Infer the schema, fit the encoding and train the diffusion model.
 
-    label: (n,) int64 class of each row in [0, n_classes), or None. progress is called with the number of steps
-    and returns what to call after each.
+    label: (n,) int64 class of each row in [0, n_classes), or None. progress is called with the number of
+    steps and returns what to call after each.
     """
     if config.method not in METHODS:
         raise InputError(f"method is {config.method!r}. Known methods: {sorted(METHODS)}.")

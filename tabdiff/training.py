@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from tabdiff.workers import Workers
 
 __all__ = ["History", "RowLoss", "TrainingConfig", "TrainingData", "bf16_pays", "epochs", "train"]
 
+Model = TypeVar("Model", bound=nn.Module)
 RowLoss = Callable[[nn.Module, MixedBatch, Tensor | None, torch.Generator | None], Tensor]
 
 
@@ -28,11 +30,12 @@ RowLoss = Callable[[nn.Module, MixedBatch, Tensor | None, torch.Generator | None
 class TrainingConfig:
     """How to train. Times in seconds, rates per step.
 
-    max_steps and max_seconds both end the run, whichever comes first; the learning rate follows a cosine to
-    zero over whichever is nearer its end, after a linear warm-up. patience counts evaluations of the held-out loss without a new
-    best; 0 turns early stopping off. ema_decay is lowered so that the average spans at most a tenth of the
-    steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards: equal parts of each batch, computed
-    side by side and added in order; part of the configuration, not of the machine, as it decides the last bits.
+    max_steps and max_seconds both end the run, whichever comes first; after a linear warm-up the learning
+    rate follows a cosine to zero over whichever is nearer its end. patience counts evaluations of the
+    held-out loss without a new best; 0 turns early stopping off. ema_decay is lowered so that the average
+    spans at most a tenth of the steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards:
+    equal parts of each batch, computed side by side and added in order; part of the configuration, not of
+    the machine, as it decides the last bits.
     """
 
     max_steps: int = 3000
@@ -52,8 +55,10 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Rows to learn from. label: (B,) long or None; copies: (B,) float, how often each row appears in one
-    pass over the table (None: once).
+    """Rows to learn from.
+
+    label: (B,) long or None. copies: (B,) float, how often each row appears in one pass over the table; None
+    means once.
     """
 
     rows: MixedBatch
@@ -68,8 +73,8 @@ class TrainingData:
 class History:
     """What happened in training.
 
-    loss, held_out: one value at each evaluation; steps: the step it was taken at. progress: share of the steps
-    or of the seconds that is used up, whichever is larger.
+    loss, held_out: one value at each evaluation; steps: the step it was taken at. progress: share of the
+    steps or of the seconds that is used up, whichever is larger.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -94,7 +99,7 @@ def bf16_pays(device: torch.device) -> bool:
 def epochs(
     copies: Tensor | None, n_rows: int, batch_size: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Yield batches of row numbers for ever, pass after pass.
+    """Yield batches of row numbers for ever, pass after pass: (batch_size,) long.
 
     A row that should appear 2.3 times in a pass appears twice or, with probability .3, three times. Each pass
     is shuffled, and batches run on over the end of a pass, so that all have batch_size rows.
@@ -113,13 +118,13 @@ def epochs(
         rest = rest[batch_size:]
 
 
-class _Average:
+class _Average(Generic[Model]):
     """Exponential moving average of a network's parameters, updated in one fused call for each step."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
         self.decay = decay
-        self.targets = list(self.model.parameters())
+        self.targets: list[Tensor] = list(self.model.parameters())
         self.sources = [parameter.detach() for parameter in model.parameters()]
 
     def update(self, step: int) -> None:
@@ -128,14 +133,14 @@ class _Average:
 
 
 def train(
-    model: nn.Module,
+    model: Model,
     row_loss: RowLoss,
     data: TrainingData,
     config: TrainingConfig,
     generator: torch.Generator,
     held_out: TrainingData | None = None,
     on_step: Callable[[int, History], None] | None = None,
-) -> tuple[nn.Module, History]:
+) -> tuple[Model, History]:
     """Minimise the mean of `row_loss` and return the averaged network and what happened.
 
     model, data and held_out are on the device of `generator`; `model` is trained in place, the returned
@@ -148,35 +153,33 @@ def train(
     batches = epochs(data.copies, len(data), config.batch_size, generator)
     with Workers(generator.device, config.shards) as workers:
         state = _State(model, row_loss, config, generator, workers)
-        for step in range(config.max_steps):
-            progress = _progress(step, config, started)
-            if progress >= 1:
-                history.stopped_by = "seconds"
-                break
-            state.step(data, next(batches), config.learning_rate * _rate(progress, step, config))
-            history.n_steps, history.progress = step + 1, _progress(step + 1, config, started)
-            if (step + 1) % config.evaluate_every == 0 or step + 1 == config.max_steps:
+        while history.progress < 1:
+            rate = config.learning_rate * _rate(history, config)
+            state.step(data, next(batches), rate)
+            history.n_steps += 1
+            history.progress = _progress(history.n_steps, config, started)
+            if history.progress >= 1 or history.n_steps % config.evaluate_every == 0:
                 _record(history, state, held_out)
-                if held_out is not None and config.patience:
+                if held_out is not None:
                     best.offer(history.held_out[-1], state.average.model)
-                    if best.waited >= config.patience:
-                        history.stopped_by = "held-out loss"
-                        break
             if on_step is not None:
-                on_step(step + 1, history)
+                on_step(history.n_steps, history)
+            if config.patience and best.waited >= config.patience:
+                break
 
+    history.stopped_by = _reason(history, config)
     history.seconds = time.perf_counter() - started
-    if best.weights is not None:
+    if config.patience and best.weights is not None:
         state.average.model.load_state_dict(best.weights)
     return state.average.model, history
 
 
-class _State:
+class _State(Generic[Model]):
     """The weights, their average and the optimiser, and how one step changes them."""
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model,
         row_loss: RowLoss,
         config: TrainingConfig,
         generator: torch.Generator,
@@ -184,8 +187,8 @@ class _State:
     ) -> None:
         device = generator.device
         self.row_loss, self.workers, self.clip_norm = row_loss, workers, config.clip_norm
-        self.network = torch.compile(model) if config.compile else model
-        self.network.train()
+        model.train()
+        self.network: nn.Module = cast(nn.Module, torch.compile(model)) if config.compile else model
         self.parameters = list(model.parameters())
         self.optimizer = torch.optim.AdamW(
             self.parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -274,10 +277,16 @@ def _progress(step: int, config: TrainingConfig, started: float) -> float:
     return done
 
 
-def _rate(progress: float, step: int, config: TrainingConfig) -> float:
+def _rate(history: History, config: TrainingConfig) -> float:
     """Warm-up times cosine, as a share of the learning rate."""
-    warm = min(1.0, (step + 1) / max(1, min(config.warmup_steps, config.max_steps // 10)))
-    return warm * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    warm = min(1.0, (history.n_steps + 1) / max(1, min(config.warmup_steps, config.max_steps // 10)))
+    return warm * 0.5 * (1 + math.cos(math.pi * history.progress))
+
+
+def _reason(history: History, config: TrainingConfig) -> str:
+    if history.n_steps == config.max_steps:
+        return "steps"
+    return "seconds" if history.progress >= 1 else "held-out loss"
 
 
 def _record(history: History, state: _State, held_out: TrainingData | None) -> None:

@@ -1,9 +1,10 @@
 """Threads that each compute alone, so that results do not depend on how many there are.
 
-PyTorch splits every operation over a team of threads that wait for each other. Beside a busy process, or inside
-a parallel grid search, that waiting costs far more than the second thread gains, and the order of its sums
-changes the last bits of a result. Here the work is cut into fixed parts instead, each done by one thread from
-beginning to end: the same bytes on one core and on many, and a slow neighbour delays no more than its share.
+PyTorch splits every operation over a team of threads that wait for each other. Beside a busy process, or
+inside a parallel grid search, that waiting costs far more than the second thread gains, and the order of its
+sums changes the last bits of a result. Here the work is cut into fixed parts instead, each done by one thread
+from beginning to end: the same bytes on one core and on many, and a slow neighbour delays no more than its
+share.
 """
 
 from __future__ import annotations

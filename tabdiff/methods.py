@@ -1,0 +1,116 @@
+"""What a way of learning and drawing consists of: process, loss, sampler and number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tabdiff.batch import MixedBatch
+from tabdiff.diffusion import multinomial, samplers
+from tabdiff.diffusion.gaussian import NoisePrediction
+from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
+from tabdiff.diffusion.objectives import (
+    CrossEntropyObjective,
+    Objective,
+    VariationalObjective,
+    marginal_entropies,
+)
+from tabdiff.diffusion.schedules import CosineSchedule, KarrasSchedule, PowerSchedule, Schedule
+
+__all__ = ["METHODS", "FewStep", "Method", "TabDDPM"]
+
+
+class Method(Protocol):
+    """A way to learn and to draw: which process, which loss, which sampler, how many steps."""
+
+    @property
+    def n_steps(self) -> int:
+        """Network evaluations for each row, unless asked otherwise."""
+        ...
+
+    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
+        """Build the process of tables with these features."""
+        ...
+
+    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
+        """Build the loss of each row; cat: the levels of the training rows."""
+        ...
+
+    def draw(
+        self,
+        process: MixedProcess,
+        predict: samplers.Predict,
+        start: MixedBatch,
+        n_steps: int,
+        generator: torch.Generator,
+        t_start: float = 1.0,
+    ) -> MixedBatch:
+        """Lead noise at time t_start back to rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class FewStep:
+    """The default: velocity prediction and cross-entropy, and a second-order sampler of few steps."""
+
+    num_schedule: Schedule = field(default_factory=KarrasSchedule)
+    cat_schedule: Schedule = field(default_factory=PowerSchedule)
+    n_steps: int = 32
+
+    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
+        """Both kinds on schedules of their own."""
+        return MixedProcess(n_num, layout, self.num_schedule, self.cat_schedule)
+
+    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
+        """Squared error of the velocity and normalised cross-entropy."""
+        return CrossEntropyObjective(process, marginal_entropies(cat, process.layout).to(cat.device))
+
+    def draw(
+        self,
+        process: MixedProcess,
+        predict: samplers.Predict,
+        start: MixedBatch,
+        n_steps: int,
+        generator: torch.Generator,
+        t_start: float = 1.0,
+    ) -> MixedBatch:
+        """Multistep for numbers, exact skip posterior for levels."""
+        return samplers.few_step(process, predict, start, n_steps, generator, t_start)
+
+
+@dataclass(frozen=True)
+class TabDDPM:
+    """The settings of TabDDPM: cosine schedule, noise prediction, variational bound, ancestral sampling.
+
+    Source: Kotelnikov et al. 2023 (arXiv:2209.15421).
+    """
+
+    n_steps: int = 1000
+
+    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
+        """Both kinds on the cosine schedule; the predicted law is plugged into the posterior."""
+        cosine = CosineSchedule()
+        return MixedProcess(n_num, layout, cosine, cosine, NoisePrediction(), multinomial.log_reverse_plugin)
+
+    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
+        """Squared error of the noise and the variational bound."""
+        return VariationalObjective(process, self.n_steps)
+
+    def draw(
+        self,
+        process: MixedProcess,
+        predict: samplers.Predict,
+        start: MixedBatch,
+        n_steps: int,
+        generator: torch.Generator,
+        t_start: float = 1.0,
+    ) -> MixedBatch:
+        """Draw every step from its posterior."""
+        return samplers.ancestral(process, predict, start, n_steps, generator, t_start)
+
+
+METHODS: dict[str, Callable[[], Method]] = {"few-step": FewStep, "tabddpm": TabDDPM}
