@@ -31,8 +31,9 @@ class TrainingConfig:
     """How to train. Times in seconds, rates per step.
 
     max_steps and max_seconds both end the run, whichever comes first; after a linear warm-up the learning
-    rate follows a cosine to zero over whichever is nearer its end. patience counts evaluations of the
-    held-out loss without a new best; 0 turns early stopping off. ema_decay is lowered so that the average
+    rate follows a cosine to zero over whichever is nearer its end. patience counts evaluations in
+    a row whose held-out loss is worse than the best by more than the share `tolerance`; 0 turns early
+    stopping off. The tolerance is there because samples still improve while this loss is flat. ema_decay is lowered so that the average
     spans at most a tenth of the steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards:
     equal parts of each batch, computed side by side and added in order; part of the configuration, not of
     the machine, as it decides the last bits.
@@ -47,6 +48,7 @@ class TrainingConfig:
     clip_norm: float = 1.0
     evaluate_every: int = 100
     patience: int = 8
+    tolerance: float = 0.01
     max_seconds: float | None = None
     amp: bool | str = "auto"
     shards: int = 1
@@ -145,11 +147,12 @@ def train(
 
     model, data and held_out are on the device of `generator`; `model` is trained in place, the returned
     network is a copy in evaluation mode. The held-out loss is always taken with the same noise, so that its
-    values can be compared; with patience the best average is kept, otherwise the last.
+    values can be compared; with patience the last average within the tolerance of the best is kept,
+    otherwise the last of all.
 
     Raises `TrainingError` if the loss stops being finite.
     """
-    started, history, best = time.perf_counter(), History(), _Best()
+    started, history, best = time.perf_counter(), History(), _Best(config.tolerance)
     batches = epochs(data.copies, len(data), config.batch_size, generator)
     with Workers(generator.device, config.shards) as workers:
         state = _State(model, row_loss, config, generator, workers)
@@ -257,16 +260,18 @@ class _State(Generic[Model]):
 
 @dataclass
 class _Best:
-    """The best held-out loss so far, its weights, and how many evaluations ago it was."""
+    """The best held-out loss so far, and the last weights that were no worse by more than a share."""
 
+    tolerance: float
     loss: float = math.inf
     weights: dict[str, Tensor] | None = None
     waited: int = 0
 
     def offer(self, loss: float, model: nn.Module) -> None:
+        self.loss = min(self.loss, loss)
         self.waited += 1
-        if loss < self.loss:
-            self.loss, self.waited = loss, 0
+        if loss <= (1 + self.tolerance) * self.loss:
+            self.waited = 0
             self.weights = {name: value.clone() for name, value in model.state_dict().items()}
 
 

@@ -153,13 +153,29 @@ def test_each_shard_draws_noise_of_its_own():
 
 
 def test_early_stop_keeps_the_best_average():
-    settings = config(max_steps=1000, learning_rate=0.05, evaluate_every=5, patience=3, ema_decay=0.1)
+    settings = config(
+        max_steps=1000, learning_rate=0.05, evaluate_every=5, patience=3, tolerance=0.0, ema_decay=0.1
+    )
     averaged, history, path = run(squared, rows_of(5.0), settings, held_out=rows_of(1.0))
     assert history.stopped_by == "held-out loss" and history.n_steps < 200
     best = min(history.held_out)
     assert history.held_out.index(best) == len(history.held_out) - 4  # three worse ones since
     assert (averaged - 1.0) ** 2 == pytest.approx(best, rel=1e-5)
     assert path[-1] > averaged + 0.3
+
+
+def test_early_stop_keeps_the_last_average_within_the_tolerance():
+    settings = config(
+        max_steps=1000, learning_rate=0.05, evaluate_every=5, patience=3, tolerance=0.5, ema_decay=0.1
+    )
+    # towards 5, past a held-out loss that is lowest at 1.4 and nowhere below 2
+    averaged, history, _ = run(
+        lambda *args: squared(*args) + 2, rows_of(5.0), settings, held_out=rows_of(1.4)
+    )
+    best, kept = min(history.held_out), (averaged - 1.4) ** 2 + 2
+    assert best < kept <= 1.5 * best
+    assert history.held_out.index(best) < len(history.held_out) - 4
+    assert all(loss > 1.5 * best for loss in history.held_out[-3:])
 
 
 def test_without_patience_the_last_average_is_kept():
