@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from tabdiff.errors import ConditionError, InputError
-from tabdiff.inputs import read_table
+from tabdiff.inputs import LEARNING_PARAMETERS, read_table, table_config
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.schema import Column, Kind, Storage, infer_schema
 from tabdiff.seeds import seed_sequence
-from tabdiff.tables import TableConfig, learn_table
+from tabdiff.tables import learn_table
 
 __all__ = ["TableSynthesizer"]
 
@@ -54,6 +53,8 @@ class TableSynthesizer(BaseEstimator):
         "tabddpm" is TabDDPM's own loss and sampler, for comparison.
     device : str, default="auto"
         "auto", "cpu", "cuda", ...
+    compile : bool, default=False
+        Train with `torch.compile`. It takes about a minute to warm up, which only long runs win back.
 
     Attributes
     ----------
@@ -82,15 +83,8 @@ class TableSynthesizer(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "target": "no_validation",
-        "random_state": ["random_state", np.random.Generator, np.random.SeedSequence],
-        "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
-        "verbose": ["boolean"],
         "kinds": [None, Mapping],
-        "max_steps": [None, Interval(Integral, 1, None, closed="left")],
-        "sampling_steps": [None, Interval(Integral, 1, None, closed="left")],
-        "guidance_weight": [Interval(Real, 0, None, closed="left")],
-        "method": [StrOptions({"few-step", "tabddpm"})],
-        "device": [str],
+        **LEARNING_PARAMETERS,
     }
 
     def __init__(
@@ -106,6 +100,7 @@ class TableSynthesizer(BaseEstimator):
         guidance_weight=0.0,
         method="few-step",
         device="auto",
+        compile=False,
     ):
         self.target = target
         self.random_state = random_state
@@ -117,6 +112,7 @@ class TableSynthesizer(BaseEstimator):
         self.guidance_weight = guidance_weight
         self.method = method
         self.device = device
+        self.compile = compile
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -152,7 +148,7 @@ class TableSynthesizer(BaseEstimator):
             if target is None or name != target.column.name
         }
         seed, draw_seed = seed_sequence(self.random_state).spawn(2)
-        config = TableConfig(kinds, self.method, self.max_steps, self.max_seconds, self.device)
+        config = table_config(self, kinds)
         with training_bar(self.verbose) as progress:
             if target is None:
                 model = learn_table(features, None, 0, config, seed, progress)

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from tabdiff import frames
 from tabdiff.errors import InputError
 from tabdiff.frames import Template
 from tabdiff.schema import Column
+from tabdiff.tables import TableConfig
 
-__all__ = ["RowTemplate", "class_labels", "read_table"]
+__all__ = ["LEARNING_PARAMETERS", "RowTemplate", "class_labels", "read_table", "table_config"]
+
+LEARNING_PARAMETERS: dict[str, list[Any]] = {
+    "random_state": ["random_state", np.random.Generator, np.random.SeedSequence],
+    "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
+    "max_steps": [None, Interval(Integral, 1, None, closed="left")],
+    "sampling_steps": [None, Interval(Integral, 1, None, closed="left")],
+    "guidance_weight": [Interval(Real, 0, None, closed="left")],
+    "method": [StrOptions({"few-step", "tabddpm"})],
+    "device": [str],
+    "compile": ["boolean"],
+    "verbose": ["boolean"],
+}
+"""Constraints of the constructor parameters that the public classes share, as scikit-learn states them."""
 
 
 @dataclass(frozen=True)
@@ -72,3 +88,15 @@ def class_labels(y: Any) -> Any:
         raise InputError(f"y is sparse ({type(y).__name__}). Pass the classes as an array, or y.toarray().")
     labels = frames.to_numpy_1d(list(y) if isinstance(y, tuple) else y)
     return np.asarray(labels) if isinstance(labels, list) else labels
+
+
+def table_config(estimator: BaseEstimator, kinds: Mapping[Hashable, str] | None) -> TableConfig:
+    """Collect what the parameters of a public class say about learning; kinds: name to kind."""
+    return TableConfig(
+        kinds,
+        estimator.method,
+        estimator.max_steps,
+        estimator.max_seconds,
+        estimator.device,
+        estimator.compile,
+    )

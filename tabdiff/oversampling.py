@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from tabdiff import frames
 from tabdiff.errors import InputError, SmallClassWarning
-from tabdiff.inputs import class_labels, read_table
+from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.schema import Column
 from tabdiff.seeds import seed_sequence
-from tabdiff.tables import LearnedTable, TableConfig, learn_table
+from tabdiff.tables import LearnedTable, learn_table
 
 __all__ = ["DiffusionOverSampler"]
 
@@ -61,6 +60,8 @@ class DiffusionOverSampler(BaseOverSampler):
         "tabddpm" is TabDDPM's own loss and sampler, for comparison.
     device : str, default="auto"
         "auto", "cpu", "cuda", ...
+    compile : bool, default=False
+        Train with `torch.compile`. It takes about a minute to warm up, which only long runs win back.
     verbose : bool, default=False
         Show progress bars.
 
@@ -104,15 +105,8 @@ class DiffusionOverSampler(BaseOverSampler):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseOverSampler._parameter_constraints,
-        "random_state": ["random_state", np.random.Generator, np.random.SeedSequence],
+        **LEARNING_PARAMETERS,
         "categorical_features": [StrOptions({"auto"}), "array-like"],
-        "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
-        "max_steps": [None, Interval(Integral, 1, None, closed="left")],
-        "sampling_steps": [None, Interval(Integral, 1, None, closed="left")],
-        "guidance_weight": [Interval(Real, 0, None, closed="left")],
-        "method": [StrOptions({"few-step", "tabddpm"})],
-        "device": [str],
-        "verbose": ["boolean"],
     }
 
     def __init__(
@@ -127,6 +121,7 @@ class DiffusionOverSampler(BaseOverSampler):
         guidance_weight=0.0,
         method="few-step",
         device="auto",
+        compile=False,
         verbose=False,
     ):
         super().__init__(sampling_strategy=sampling_strategy)
@@ -138,6 +133,7 @@ class DiffusionOverSampler(BaseOverSampler):
         self.guidance_weight = guidance_weight
         self.method = method
         self.device = device
+        self.compile = compile
         self.verbose = verbose
 
     def __sklearn_tags__(self):
@@ -198,7 +194,7 @@ class DiffusionOverSampler(BaseOverSampler):
         """Train, and draw the rows of each class from a random stream of its own."""
         known, codes = np.unique(classes, return_inverse=True)
         train_seed, draw_seed = seed_sequence(self.random_state).spawn(2)
-        config = TableConfig(self._kinds(columns), self.method, self.max_steps, self.max_seconds, self.device)
+        config = table_config(self, self._kinds(columns))
         with training_bar(self.verbose) as progress:
             self.model_ = learn_table(columns, codes, len(known), config, train_seed, progress)
         drawn, seeds = [], draw_seed.spawn(len(known))

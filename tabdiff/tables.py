@@ -42,11 +42,12 @@ class TableConfig:
     max_steps: int | None = None
     max_seconds: float | None = None
     device: str = "auto"
+    compile: bool = False
 
     def diffusion(self, n_rows: int, n_features: int) -> DiffusionConfig:
         """The full configuration for a table of this size."""
         config = default_config(n_rows, n_features)
-        training = replace(config.training, max_seconds=self.max_seconds)
+        training = replace(config.training, max_seconds=self.max_seconds, compile=self.compile)
         if self.max_steps is not None:
             training = replace(training, max_steps=self.max_steps)
         return replace(config, method=METHODS[self.method](), training=training)

@@ -31,12 +31,12 @@ class TrainingConfig:
     """How to train. Times in seconds, rates per step.
 
     max_steps and max_seconds both end the run, whichever comes first; after a linear warm-up the learning
-    rate follows a cosine to zero over whichever is nearer its end. patience counts evaluations in
-    a row whose held-out loss is worse than the best by more than the share `tolerance`; 0 turns early
-    stopping off. The tolerance is there because samples still improve while this loss is flat. ema_decay is lowered so that the average
-    spans at most a tenth of the steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards:
-    equal parts of each batch, computed side by side and added in order; part of the configuration, not of
-    the machine, as it decides the last bits.
+    rate follows a cosine to zero over whichever is nearer its end. patience counts evaluations in a row whose
+    held-out loss is worse than the best by more than the share `tolerance` (samples still improve while this
+    loss is flat); 0 turns early stopping off. ema_decay is lowered so that the average spans at most a tenth
+    of the steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards: equal parts of each
+    batch, computed side by side and added in order; part of the configuration, not of the machine, as it
+    decides the last bits.
     """
 
     max_steps: int = 3000

@@ -60,7 +60,7 @@ RULES = {
     "tabdiff.synthesis": Rule("batch diffusion errors methods nets seeds training workers", "numpy torch"),
     "tabdiff.tables": Rule("batch encoding errors methods schema synthesis training", "numpy torch"),
     "tabdiff.progress": Rule("training", "tqdm"),
-    "tabdiff.inputs": Rule("errors frames schema", "numpy sklearn"),
+    "tabdiff.inputs": Rule("errors frames schema tables", "numpy sklearn"),
     "tabdiff.estimators": FACE,
     "tabdiff.oversampling": FACE,
     "tabdiff.evaluation": Rule("evaluation.published"),

@@ -437,3 +437,13 @@ def test_progress_is_shown_only_when_asked_for(capsys):
     assert "10/10" in err
     model.sample(0)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_compiled_training_gives_nearly_the_same_model():
+    table = np.random.default_rng(0).normal(size=(600, 3))
+    losses = [
+        TableSynthesizer(random_state=0, max_steps=100, compile=compiled).fit(table).history_.loss[-1]
+        for compiled in (False, True)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)

@@ -13,6 +13,7 @@ from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import multinomial
 from tabdiff.diffusion.gaussian import NoisePrediction, VelocityPrediction
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
+from tabdiff.diffusion.schedules import KarrasSchedule
 
 RAGGED = {
     "one column": [4],
@@ -202,8 +203,8 @@ def test_prior_is_noise():
     assert chisquare(torch.bincount(start.cat[:, 0]).numpy()).pvalue > 1e-3
 
 
-def test_the_last_step_draws_from_the_predicted_law():
-    process = MixedProcess(0, LevelLayout([2]))
+def test_the_last_step_draws_from_the_predicted_law_whatever_noise_the_schedule_leaves():
+    process = MixedProcess(0, LevelLayout([2]), cat_schedule=KarrasSchedule(sigma_min=1.0))
     denoiser = Constant(torch.zeros(0), torch.tensor([0.0, 40.0]))
     x_t = MixedBatch(torch.zeros(100, 0), torch.zeros(100, 1, dtype=torch.long))
     law = process.predict(denoiser, x_t, f64(0.01), None).log_p0

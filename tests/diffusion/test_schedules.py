@@ -20,8 +20,8 @@ def at(*times):
 
 
 def test_karras_with_rho_1_is_a_straight_line():
-    sigma = KarrasSchedule(sigma_min=1.0, sigma_max=5.0, rho=1.0).sigma(at(0, 0.25, 1))
-    assert sigma.tolist() == pytest.approx([1, 2, 5])
+    sigma = KarrasSchedule(sigma_min=2.0, sigma_max=6.0, rho=1.0).sigma(at(0, 0.25, 1))
+    assert sigma.tolist() == pytest.approx([2, 3, 6])
 
 
 def test_karras_steps_are_those_of_edm():
