@@ -266,8 +266,7 @@ class _Target:
 
     def without_rows(self) -> _Target:
         """The same target without the rows it was read from."""
-        empty = self.column.with_cells(self.column.values[:0], self.column.missing[:0])
-        return _Target(empty, self.values, self.counts, self.codes[:0])
+        return _Target(self.column.without_cells(), self.values, self.counts, self.codes[:0].copy())
 
     def cells(self, codes: np.ndarray) -> Column:
         """The column with the value of each code."""

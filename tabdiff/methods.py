@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import multinomial, samplers
 from tabdiff.diffusion.gaussian import NoisePrediction
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
@@ -32,24 +30,17 @@ class Method(Protocol):
         """Network evaluations for each row, unless asked otherwise."""
         ...
 
+    @property
+    def sampler(self) -> samplers.Sampler:
+        """What leads noise back to rows."""
+        ...
+
     def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
         """Build the process of tables with these features."""
         ...
 
     def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
         """Build the loss of each row; cat: the levels of the training rows."""
-        ...
-
-    def draw(
-        self,
-        process: MixedProcess,
-        predict: samplers.Predict,
-        start: MixedBatch,
-        n_steps: int,
-        generator: torch.Generator,
-        t_start: float = 1.0,
-    ) -> MixedBatch:
-        """Lead noise at time t_start back to rows."""
         ...
 
 
@@ -59,6 +50,7 @@ class FewStep:
 
     num_schedule: Schedule = field(default_factory=KarrasSchedule)
     cat_schedule: Schedule = field(default_factory=PowerSchedule)
+    sampler: samplers.Sampler = samplers.few_step
     n_steps: int = 32
 
     def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
@@ -69,18 +61,6 @@ class FewStep:
         """Squared error of the velocity and normalised cross-entropy."""
         return CrossEntropyObjective(process, marginal_entropies(cat, process.layout).to(cat.device))
 
-    def draw(
-        self,
-        process: MixedProcess,
-        predict: samplers.Predict,
-        start: MixedBatch,
-        n_steps: int,
-        generator: torch.Generator,
-        t_start: float = 1.0,
-    ) -> MixedBatch:
-        """Multistep for numbers, exact skip posterior for levels."""
-        return samplers.few_step(process, predict, start, n_steps, generator, t_start)
-
 
 @dataclass(frozen=True)
 class TabDDPM:
@@ -89,6 +69,7 @@ class TabDDPM:
     Source: Kotelnikov et al. 2023 (arXiv:2209.15421).
     """
 
+    sampler: samplers.Sampler = samplers.ancestral
     n_steps: int = 1000
 
     def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
@@ -99,18 +80,6 @@ class TabDDPM:
     def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
         """Squared error of the noise and the variational bound."""
         return VariationalObjective(process, self.n_steps)
-
-    def draw(
-        self,
-        process: MixedProcess,
-        predict: samplers.Predict,
-        start: MixedBatch,
-        n_steps: int,
-        generator: torch.Generator,
-        t_start: float = 1.0,
-    ) -> MixedBatch:
-        """Draw every step from its posterior."""
-        return samplers.ancestral(process, predict, start, n_steps, generator, t_start)
 
 
 METHODS: dict[str, Callable[[], Method]] = {"few-step": FewStep, "tabddpm": TabDDPM}

@@ -190,7 +190,7 @@ class FittedDiffusion:
             told = None if label is None else label[rows[:1]].to(self.device)
             amp = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16_pays(self.device))
             with torch.inference_mode(), amp:
-                drawn = self.config.method.draw(
+                drawn = self.config.method.sampler(
                     self.process,
                     self._predictor(network, told, guidance),
                     start(rows, generator),
@@ -236,9 +236,11 @@ def _chunks(n_rows: int, label: Tensor | None, size: int) -> list[Tensor]:
 
 
 def _chunk_rows(process: MixedProcess) -> int:
-    """Rows to draw at once: about 2^22 numbers in the widest tensor, and at most 4,096 rows."""
+    """Rows to draw at once: what keeps a core's cache or a GPU busy, and memory bounded in wide tables."""
     width = max(process.layout.n_logits + process.n_num, 1)
-    return int(np.clip(2**22 // width, 64, 4096))
+    if process.layout.n_levels.device.type == "cpu":
+        return int(np.clip(2**22 // width, 64, 4096))
+    return int(np.clip(2**26 // width, 64, 2**16))
 
 
 def fit_diffusion(

@@ -54,6 +54,12 @@ class TrainingConfig:
     shards: int = 1
     compile: bool = False
 
+    def __post_init__(self) -> None:
+        if self.batch_size % self.shards:
+            raise ValueError(
+                f"batch_size is {self.batch_size} and shards is {self.shards}: shards must divide it."
+            )
+
 
 @dataclass(frozen=True)
 class TrainingData:

@@ -241,3 +241,8 @@ def test_same_generator_same_path():
     data = rows_of(1.0, 2.0, 5.0, -3.0, 0.5)
     first, again, other = (run(squared, data, config(), seed=seed)[2] for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_shards_that_do_not_divide_the_batch_are_refused():
+    with pytest.raises(ValueError, match="batch_size is 10 and shards is 4"):
+        TrainingConfig(batch_size=10, shards=4)

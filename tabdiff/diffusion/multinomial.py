@@ -39,9 +39,7 @@ def one_hot_log(x: Tensor, n_classes: int) -> Tensor:
 
 def prior(shape: tuple[int, ...], n_levels: Tensor, generator: torch.Generator | None) -> Tensor:
     """Draw evenly from the levels of each column: shape is (..., C)."""
-    uniform = torch.rand(shape, generator=generator, device=n_levels.device)
-    # the product can round up to n_levels itself in float32
-    return torch.minimum((uniform * n_levels).long(), n_levels - 1)
+    return (torch.rand(shape, generator=generator, device=n_levels.device) * n_levels).long()
 
 
 def corrupt(x0: Tensor, ab: Tensor, n_levels: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -123,11 +121,9 @@ def variational_term(
 def draw(log_p: Tensor, generator: torch.Generator | None) -> Tensor:
     """Draw a level from each normalised law by inverting its distribution function: (..., C) long."""
     cumulative = log_p.exp().cumsum(-1)
-    total = cumulative[..., -1:]
     uniform = torch.rand((*log_p.shape[:-1], 1), generator=generator, device=log_p.device)
-    # below the last sum whatever the rounding: no draw may fall on padding behind the last level
-    threshold = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
-    return (cumulative <= threshold).sum(-1)
+    # times the last sum, not 1: whatever the rounding, no draw falls on padding behind the last level
+    return (cumulative <= uniform * cumulative[..., -1:]).sum(-1)
 
 
 def _log_kept(ab: Tensor, like: Tensor) -> Tensor:

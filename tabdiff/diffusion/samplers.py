@@ -7,6 +7,7 @@ network once for each step (twice with guidance).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,9 +17,25 @@ from tabdiff.diffusion import gaussian
 from tabdiff.diffusion.mixed import Denoiser, MixedProcess, Prediction
 from tabdiff.diffusion.schedules import time_grid
 
-__all__ = ["Predict", "ancestral", "conditional", "few_step", "guided"]
+__all__ = ["Predict", "Sampler", "ancestral", "conditional", "few_step", "guided"]
 
 Predict = Callable[[MixedBatch, Tensor], Prediction]
+
+
+class Sampler(Protocol):
+    """A way from noise to rows."""
+
+    def __call__(
+        self,
+        process: MixedProcess,
+        predict: Predict,
+        start: MixedBatch,
+        n_steps: int,
+        generator: torch.Generator | None,
+        t_start: float = 1.0,
+    ) -> MixedBatch:
+        """Lead rows at time t_start to time 0 in n_steps steps."""
+        ...
 
 
 def conditional(process: MixedProcess, denoiser: Denoiser, label: Tensor | None) -> Predict:
