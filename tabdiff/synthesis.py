@@ -62,7 +62,8 @@ def default_config(n_rows: int, n_features: int) -> DiffusionConfig:
     """
     if n_rows < 5_000:
         network = MLPConfig(width=128, n_blocks=3)
-        training = TrainingConfig(max_steps=2000, batch_size=256)
+        # no row is seen more than about a thousand times: beyond that small tables are learned by heart
+        training = TrainingConfig(max_steps=int(np.clip(4 * n_rows, 200, 2000)), batch_size=256)
     elif n_rows < 50_000:
         network = MLPConfig(width=192, n_blocks=4)
         training = TrainingConfig(max_steps=6000, batch_size=512, shards=2)

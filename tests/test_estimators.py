@@ -439,6 +439,8 @@ def test_progress_is_shown_only_when_asked_for(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+# torch's compiler warns of its own use of torch.jit
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 @pytest.mark.slow
 def test_compiled_training_gives_nearly_the_same_model():
     table = np.random.default_rng(0).normal(size=(600, 3))

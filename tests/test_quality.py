@@ -86,16 +86,15 @@ def test_rare_class_keeps_its_own_law():
     assert np.corrcoef(new.T)[0, 1] > 0.8  # 1 in the rare class, 0 in the other
 
 
-@pytest.mark.slow
-def test_rows_are_not_copied_from_the_training_part():
+@pytest.mark.parametrize("n_rows", [200, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_rows_are_not_learned_by_heart(n_rows):
     """The share of synthetic rows nearer to training than to held-out rows stays near one half."""
     rng = np.random.default_rng(2)
-    mixing = rng.normal(size=(6, 6))
-    rows = rng.normal(size=(4_000, 6)) @ mixing
-    train, holdout = rows[:2_000], rows[2_000:]
+    rows = rng.normal(size=(2 * n_rows, 6)) @ rng.normal(size=(6, 6))
+    train, holdout = rows[:n_rows], rows[n_rows:]
     new = TableSynthesizer(random_state=0).fit(train).sample(2_000)
     to_train, to_holdout = (
         NearestNeighbors(n_neighbors=1).fit(part).kneighbors(new)[0][:, 0] for part in (train, holdout)
     )
-    # three standard errors of a share of one half
-    assert (to_train < to_holdout).mean() < 0.5 + 3 * 0.5 / np.sqrt(2_000) + 0.02
+    # 200 rows shown 2,500 times each gave .65; 100 rows shown 5,000 times .70
+    assert (to_train < to_holdout).mean() < 0.6
