@@ -141,7 +141,7 @@ class FittedDiffusion:
         guidance: float = 0.0,
         on_rows: Callable[[int], None] | None = None,
     ) -> MixedBatch:
-        """Draw rows; label: (n_rows,) long on any device, or None for a model without classes.
+        """Draw rows; label: (n_rows,) long on the CPU, or None for a model without classes.
 
         Rows are drawn in chunks of one class each, so that memory does not grow with n_rows beyond the rows
         themselves and the class is a constant of the network. on_rows is told the number of rows of each
@@ -230,10 +230,12 @@ def _for_inference(network: MLPDenoiser, device: torch.device) -> MLPDenoiser:
 
 
 def _chunks(n_rows: int, label: Tensor | None, size: int) -> list[Tensor]:
-    """Positions of the rows to draw together: one class in each chunk, at most `size` rows."""
+    """Positions of the rows to draw together: one class in each chunk, at most `size` rows, evenly many."""
     if label is None:
-        return list(torch.arange(n_rows).split(size))
-    return [chunk for code in label.unique() for chunk in (label.cpu() == code).nonzero()[:, 0].split(size)]
+        groups = [torch.arange(n_rows)]
+    else:
+        groups = [(label == code).nonzero()[:, 0] for code in label.unique()]
+    return [chunk for rows in groups for chunk in rows.tensor_split(max(1, -(-len(rows) // size)))]
 
 
 def _chunk_rows(process: MixedProcess) -> int:

@@ -38,11 +38,16 @@ class Denoiser(Protocol):
 
 @dataclass(frozen=True)
 class Bucket:
-    """Columns of similar size. columns: (Cb,) positions in `cat`; n_levels: (Cb,); width: padded K."""
+    """Columns of similar size.
+
+    columns: (Cb,) positions in `cat`. n_levels: (Cb,). width: the largest of them. padded: whether any is
+    smaller. start: place of the bucket's first logit.
+    """
 
     columns: Tensor
     n_levels: Tensor
     width: int
+    padded: bool
     start: int
 
     @property
@@ -69,7 +74,9 @@ class LevelLayout:
         for _, columns in sorted(groups.items()):
             index = torch.tensor(columns, dtype=torch.long, device=device)
             levels = self.n_levels[index]
-            self.buckets.append(Bucket(index, levels, int(levels.max()), self.n_logits))
+            width = int(levels.max())
+            padded = bool((levels < width).any())
+            self.buckets.append(Bucket(index, levels, width, padded, self.n_logits))
             self.n_logits += self.buckets[-1].size
 
     def __len__(self) -> int:
@@ -85,7 +92,7 @@ class LevelLayout:
         for bucket in self.buckets:
             part = flat[..., bucket.start : bucket.start + bucket.size]
             part = part.unflatten(-1, (len(bucket.columns), bucket.width))
-            parts.append(multinomial.mask_padding(part, bucket.n_levels))
+            parts.append(multinomial.mask_padding(part, bucket.n_levels) if bucket.padded else part)
         return parts
 
     def scatter(self, parts: Sequence[Tensor]) -> Tensor:

@@ -98,7 +98,10 @@ def log_reverse(log_p0: Tensor, x_t: Tensor, ab_s: Tensor, ab_t: Tensor, n_level
     log_sum_w = torch.logaddexp(log_p_at - same_t, torch.log(-torch.expm1(log_p_at)) - other_t)
     anywhere = log_sum_w + _log_replaced(ab_s, n_levels, log_p0)
     log_ab_s = _log_kept(ab_s, log_p0)
-    law = torch.logaddexp(log_p0 + (log_ab_s - other_t), anywhere) + other_step
+    # factors are at most 1, so that only the widest tensor leaves log space, where a sum costs ten times more
+    law = torch.addcmul(
+        (anywhere + other_step).exp(), log_p0.exp(), (log_ab_s - other_t + other_step).exp()
+    ).log()
     law_at = torch.logaddexp(log_p_at + (log_ab_s - same_t), anywhere) + same_step
     return mask_padding(law.scatter(-1, at, law_at), n_levels)
 
