@@ -55,11 +55,8 @@ class DiffusionConfig:
     max_exposure: float = 1000.0
 
 
-def default_config(n_rows: int, n_features: int) -> DiffusionConfig:
-    """Choose the size of the network and the length of training by the size of the table.
-
-    n_rows: rows of the table. n_features: numeric features plus levels over all categorical ones.
-    """
+def default_config(n_rows: int) -> DiffusionConfig:
+    """Choose the size of the network and the length of training by the number of rows of the table."""
     if n_rows < 5_000:
         network = MLPConfig(width=128, n_blocks=3)
         # no row is seen more than about a thousand times: beyond that small tables are learned by heart

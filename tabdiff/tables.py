@@ -34,7 +34,7 @@ __all__ = ["LearnedTable", "TableConfig", "learn_table"]
 class TableConfig:
     """What a user may decide about learning a table; None leaves the choice to the table's size.
 
-    kinds: column name to "numeric" or "categorical". method: a key of `synthesis.METHODS`.
+    kinds: column name to "numeric" or "categorical". method: a key of `methods.METHODS`.
     """
 
     kinds: Mapping[Hashable, str] | None = None
@@ -44,9 +44,9 @@ class TableConfig:
     device: str = "auto"
     compile: bool = False
 
-    def diffusion(self, n_rows: int, n_features: int) -> DiffusionConfig:
-        """The full configuration for a table of this size."""
-        config = default_config(n_rows, n_features)
+    def diffusion(self, n_rows: int) -> DiffusionConfig:
+        """The full configuration for a table of this many rows."""
+        config = default_config(n_rows)
         training = replace(config.training, max_seconds=self.max_seconds, compile=self.compile)
         if self.max_steps is not None:
             training = replace(training, max_steps=self.max_steps)
@@ -129,7 +129,7 @@ def learn_table(
     if not encoder.n_num and not encoder.n_levels:
         return LearnedTable(schema, encoder, None)
     batch = encoder.encode(columns, np.random.default_rng(encode_seed))
-    diffusion_config = config.diffusion(len(batch), encoder.n_num + sum(encoder.n_levels))
+    diffusion_config = config.diffusion(len(batch))
     told: Tensor | None = None if label is None else torch.from_numpy(label)
     on_step = None if progress is None else progress(diffusion_config.training.max_steps)
     diffusion = fit_diffusion(

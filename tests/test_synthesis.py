@@ -285,7 +285,13 @@ def test_training_reports_every_step():
 
 
 def test_larger_tables_get_larger_networks_and_longer_training():
-    configs = [default_config(n_rows, 20) for n_rows in (1_000, 10_000, 100_000)]
+    configs = [default_config(n_rows) for n_rows in (1_000, 10_000, 100_000)]
     assert sorted(c.network.width for c in configs) == [c.network.width for c in configs]
     draws = [c.training.max_steps * c.training.batch_size for c in configs]
     assert draws[0] < draws[1] < draws[2]
+
+
+@pytest.mark.parametrize("n_rows", [50, 200, 499, 2_000, 40_000])
+def test_no_row_of_a_table_is_shown_much_more_than_a_thousand_times(n_rows):
+    training = default_config(n_rows).training
+    assert training.max_steps * training.batch_size <= 1_100 * max(n_rows, 50)
