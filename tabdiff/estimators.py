@@ -50,7 +50,7 @@ class TableSynthesizer(BaseEstimator):
         Classifier-free guidance towards the asked value of `target`. More than 0 gives more typical and less
         diverse rows.
     method : {"few-step", "tabddpm"}, default="few-step"
-        "tabddpm" is TabDDPM's own loss and sampler, for comparison.
+        "tabddpm" is TabDDPM's own loss and sampler, for comparison; it needs its 1000 sampling steps.
     device : str, default="auto"
         "auto", "cpu", "cuda", ...
     compile : bool, default=False

@@ -57,7 +57,7 @@ class DiffusionOverSampler(BaseOverSampler):
     guidance_weight : float, default=0.0
         Classifier-free guidance. More than 0 gives more typical and less diverse rows of each class.
     method : {"few-step", "tabddpm"}, default="few-step"
-        "tabddpm" is TabDDPM's own loss and sampler, for comparison.
+        "tabddpm" is TabDDPM's own loss and sampler, for comparison; it needs its 1000 sampling steps.
     device : str, default="auto"
         "auto", "cpu", "cuda", ...
     compile : bool, default=False
