@@ -149,11 +149,9 @@ class TableSynthesizer(BaseEstimator):
         }
         seed, draw_seed = seed_sequence(self.random_state).spawn(2)
         config = table_config(self, kinds)
+        label, n_classes = (None, 0) if target is None else (target.codes, len(target.values))
         with training_bar(self.verbose) as progress:
-            if target is None:
-                model = learn_table(features, None, 0, config, seed, progress)
-            else:
-                model = learn_table(features, target.codes, len(target.values), config, seed, progress)
+            model = learn_table(features, label, n_classes, config, seed, progress)
         self._names, self._template = [column.name for column in columns], template
         self._target = None if target is None else target.without_rows()
         self._model, self._draw_seed, self._n_calls = model, draw_seed, 0

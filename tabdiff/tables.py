@@ -118,8 +118,8 @@ def learn_table(
 ) -> LearnedTable:
     """Infer the schema, fit the encoding and train the diffusion model.
 
-    label: (n,) int64 class of each row in [0, n_classes), or None. progress is called with the number of
-    steps and returns what to call after each.
+    label: (n,) int64 class of each row in [0, n_classes), or None with n_classes 0. progress is called with
+    the number of steps and returns what to call after each.
     """
     if config.method not in METHODS:
         raise InputError(f"method is {config.method!r}. Known methods: {sorted(METHODS)}.")
@@ -136,7 +136,7 @@ def learn_table(
         batch,
         encoder.n_levels,
         told,
-        n_classes if label is not None else 0,
+        n_classes,
         diffusion_config,
         fit_seed,
         choose_device(config.device),

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from containers import CONTAINERS, FRAMES, cells, mixed_table, signature, with_times
+from containers import CONTAINERS, cells, mixed_table, signature, with_times
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -21,16 +21,6 @@ N = 100
 def synthesizer(target=None, **arguments):
     """A model that trains for an instant: enough for whatever does not ask how good the rows are."""
     return TableSynthesizer(target, **{"random_state": 0, "max_steps": 2, "sampling_steps": 2} | arguments)
-
-
-@pytest.fixture(params=CONTAINERS)
-def container(request):
-    return CONTAINERS[request.param]
-
-
-@pytest.fixture(params=FRAMES)
-def frame_maker(request):
-    return FRAMES[request.param]
 
 
 # --- containers -------------------------------------------------------------------------------------------

@@ -43,16 +43,6 @@ def labels(y):
     return y.to_list() if isinstance(y, pl.Series) else y.tolist()
 
 
-@pytest.fixture(params=CONTAINERS)
-def container(request):
-    return CONTAINERS[request.param]
-
-
-@pytest.fixture(params=FRAMES)
-def frame_maker(request):
-    return FRAMES[request.param]
-
-
 # --- how many -------------------------------------------------------------------------------------------
 
 

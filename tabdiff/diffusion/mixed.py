@@ -16,9 +16,9 @@ from torch import Tensor
 
 from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import gaussian, multinomial
-from tabdiff.diffusion.schedules import KarrasSchedule, PowerSchedule, Schedule
+from tabdiff.diffusion.schedules import KarrasSchedule, PowerSchedule, Schedule, alpha_bar_or_clean
 
-__all__ = ["Bucket", "Denoiser", "LevelLayout", "MixedProcess", "Prediction", "Reverse"]
+__all__ = ["Bucket", "Denoiser", "LevelLayout", "MixedProcess", "Prediction", "Reverse", "over_cells"]
 
 Reverse = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -145,18 +145,18 @@ class MixedProcess:
         eps = torch.randn(
             batch.num.shape, generator=generator, device=batch.num.device, dtype=batch.num.dtype
         )
-        ab = _broadcast(self.num_schedule.alpha_bar(t), batch.num)
+        ab = over_cells(self.num_schedule.alpha_bar(t), batch.num)
         num, target = gaussian.corrupt(batch.num, eps, ab), self.prediction.target(batch.num, eps, ab)
         if batch.observed is not None:
             num = torch.where(batch.observed, num, eps)
             target = torch.where(batch.observed, target, self.prediction.target_of_noise(eps, ab))
-        ab = _broadcast(self.cat_schedule.alpha_bar(t), batch.cat)
+        ab = over_cells(self.cat_schedule.alpha_bar(t), batch.cat)
         return MixedBatch(num, multinomial.corrupt(batch.cat, ab, self.layout.n_levels, generator)), target
 
     def predict(self, denoiser: Denoiser, x_t: MixedBatch, t: Tensor, label: Tensor | None) -> Prediction:
         """Ask the network what the clean rows are; t: (B,) or (1,) float64."""
         raw, logits = denoiser(x_t.num, x_t.cat, t, label)
-        ab = _broadcast(self.num_schedule.alpha_bar(t), x_t.num)
+        ab = over_cells(self.num_schedule.alpha_bar(t), x_t.num)
         x0 = self.prediction.x0(raw.float(), x_t.num, ab)
         return Prediction(x0, [torch.log_softmax(part, -1) for part in self.layout.split(logits.float())])
 
@@ -166,9 +166,8 @@ class MixedProcess:
         """Draw the levels at time s < t given those at t: (B, *S, C)."""
         if not len(self.layout):
             return x_t
-        ab_t = _broadcast(self.cat_schedule.alpha_bar(t), x_t)
-        # time 0 means clean rows, whatever the schedule leaves of the noise there
-        ab_s = _broadcast(torch.where(s > 0, self.cat_schedule.alpha_bar(s), 1.0), x_t)
+        ab_t = over_cells(self.cat_schedule.alpha_bar(t), x_t)
+        ab_s = over_cells(alpha_bar_or_clean(self.cat_schedule, s), x_t)
         drawn = []
         for bucket, law in zip(self.layout.buckets, log_p0, strict=True):
             law = self.reverse(law, x_t[..., bucket.columns], ab_s, ab_t, bucket.n_levels)
@@ -176,6 +175,6 @@ class MixedProcess:
         return self.layout.scatter(drawn)
 
 
-def _broadcast(value: Tensor, like: Tensor) -> Tensor:
+def over_cells(value: Tensor, like: Tensor) -> Tensor:
     """Shape (B,) or (1,) to (B, 1, ..., 1) with as many dimensions as `like`."""
     return value.reshape(-1, *(1 for _ in range(like.dim() - 1)))

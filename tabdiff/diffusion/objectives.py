@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import multinomial
-from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess
+from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, over_cells
+from tabdiff.diffusion.schedules import alpha_bar_or_clean
 
 __all__ = [
     "CrossEntropyObjective",
@@ -121,9 +122,8 @@ class VariationalObjective:
 
     def bound_terms(self, logits: Tensor, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """n_steps times the term of the bound at time t, summed over columns: (B,) nats."""
-        shape = (-1, *(1 for _ in range(x0.dim() - 1)))
-        ab_t = self.process.cat_schedule.alpha_bar(t).reshape(shape)
-        ab_s = self.process.cat_schedule.alpha_bar((t - 1 / self.n_steps).clamp_min(0)).reshape(shape)
+        schedule, s = self.process.cat_schedule, (t - 1 / self.n_steps).clamp_min(0)
+        ab_t, ab_s = over_cells(schedule.alpha_bar(t), x0), over_cells(alpha_bar_or_clean(schedule, s), x0)
         total = torch.zeros(len(x0), device=x0.device)
         for bucket, part in zip(
             self.process.layout.buckets, self.process.layout.split(logits.float()), strict=True

@@ -15,7 +15,7 @@ from torch import Tensor
 from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import gaussian
 from tabdiff.diffusion.mixed import Denoiser, MixedProcess, Prediction
-from tabdiff.diffusion.schedules import time_grid
+from tabdiff.diffusion.schedules import alpha_bar_or_clean, time_grid
 
 __all__ = ["Predict", "Sampler", "ancestral", "conditional", "few_step", "guided"]
 
@@ -85,8 +85,7 @@ def few_step(
     x_t, previous = start, None
     for t, s in zip(times[:-1, None], times[1:, None], strict=True):
         prediction = predict(x_t, t)
-        ab_t, ab_s = process.num_schedule.alpha_bar(t), process.num_schedule.alpha_bar(s)
-        ab_s = torch.where(s > 0, ab_s, torch.ones_like(ab_s))
+        ab_t, ab_s = process.num_schedule.alpha_bar(t), alpha_bar_or_clean(process.num_schedule, s)
         num = gaussian.multistep(x_t.num, prediction.x0, ab_t, ab_s, previous)
         cat = process.step_levels(x_t.cat, prediction.log_p0, t, s, generator)
         x_t, previous = MixedBatch(num, cat), (prediction.x0, ab_t)

@@ -98,6 +98,11 @@ class PowerSchedule:
 SCHEDULES: dict[str, type] = {"karras": KarrasSchedule, "cosine": CosineSchedule, "power": PowerSchedule}
 
 
+def alpha_bar_or_clean(schedule: Schedule, t: Tensor) -> Tensor:
+    """alpha_bar at the end of a step: 1 at time 0, which means clean rows whatever the schedule says."""
+    return torch.where(t > 0, schedule.alpha_bar(t), 1.0)
+
+
 def log_snr(alpha_bar: Tensor) -> Tensor:
     """Log signal-to-noise ratio, log(alpha_bar / (1 - alpha_bar)); +inf for pure data."""
     return torch.log(alpha_bar) - torch.log1p(-alpha_bar)
