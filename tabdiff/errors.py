@@ -6,6 +6,7 @@ written against scikit-learn's conventions catches it.
 
 __all__ = [
     "ConditionError",
+    "ControlContaminated",
     "InputError",
     "SchemaError",
     "SmallClassWarning",
@@ -29,6 +30,10 @@ class SchemaError(InputError):
 
 class ConditionError(InputError):
     """A request for conditional rows names a column or a value that the model does not know."""
+
+
+class ControlContaminated(InputError):
+    """The holdout is no control: the generator has seen it, or it shares rows with the training part."""
 
 
 class TrainingError(TabdiffError, RuntimeError):

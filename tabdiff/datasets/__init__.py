@@ -1,5 +1,7 @@
 """Small real tables that ship with the package, so that examples and tests need no network.
 
+`make_transactions` draws from a known law instead.
+
 Each table is a Parquet file in `data/` with a JSON file of the same name beside it, which holds the
 target column, a description, the licence, the citation and the source. What was changed against the
 published files is written in the README.md of this folder.
@@ -13,7 +15,9 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal, overload
 
-__all__ = ["Dataset", "load_credit_default", "load_fraud"]
+from tabdiff.datasets.known_law import make_transactions
+
+__all__ = ["Dataset", "load_credit_default", "load_fraud", "make_transactions"]
 
 Library = Literal["pandas", "polars", "pyarrow"]
 
