@@ -32,7 +32,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tabdiff.errors import InputError
+from tabdiff.evaluation.published.tables import (
+    check_categorical,
+    kind_of,
+    read_frames,
+    read_levels,
+    read_numbers,
+    unequal_kinds,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +48,6 @@ __all__ = ["column_shapes", "pair_trends", "shape_error", "trend_error"]
 
 N_BINS = 10
 UNSEEN_LEVEL_COUNT = 1e-6
-KIND_OF_DTYPE = {"i": "numeric", "u": "numeric", "f": "numeric", "M": "datetime", "m": "duration"}
 
 
 def shape_error(real: Any, synthetic: Any, categorical: Iterable[Any] = ()) -> float:
@@ -137,94 +143,24 @@ def _read(real: Any, synthetic: Any, categorical: Iterable[Any]) -> dict[Any, _N
     """Columns of both tables by name, in the order of `real`; errors as told in `shape_error`."""
     # DIFFERS: 0.11.1 joins a binned column (numbered from 0) with its partner by index label, which shuffles
     # the rows of a frame whose index is not 0, 1, 2, ...; we go by position, as it does for a file just read.
-    real_frame, synthetic_frame = _as_pandas(real, "real"), _as_pandas(synthetic, "synthetic")
-    _check_names(list(real_frame.columns), list(synthetic_frame.columns))
-    levels = _check_categorical(categorical, list(real_frame.columns))
+    real_frame, synthetic_frame = read_frames({"real": real, "synthetic": synthetic})
+    levels = check_categorical(categorical, list(real_frame.columns))
     return {
         name: _read_column(name, real_frame[name], synthetic_frame[name], name in levels)
         for name in real_frame.columns
     }
 
 
-def _as_pandas(table: Any, role: str) -> pd.DataFrame:
-    """The table as a pandas frame with at least one row, one column, and names that do not repeat."""
-    frame = table.to_pandas() if hasattr(table, "to_pandas") else table
-    if not (hasattr(frame, "columns") and hasattr(frame, "iloc")):
-        raise InputError(
-            f"`{role}` is a {type(table).__name__}; Shape and Trend need a table with named columns. "
-            "Pass a pandas, polars or pyarrow table."
-        )
-    if 0 in frame.shape:
-        raise InputError(
-            f"`{role}` has {frame.shape[0]} rows and {frame.shape[1]} columns; nothing can be compared. "
-            "Pass at least one row and one column."
-        )
-    repeated = frame.columns[frame.columns.duplicated()].unique().tolist()
-    if repeated:
-        raise InputError(f"`{role}` has column names that occur more than once: {repeated}. Rename them.")
-    return frame
-
-
-def _check_names(real: list[Any], synthetic: list[Any]) -> None:
-    """Raise unless both tables have the same column names."""
-    missing = [name for name in real if name not in synthetic]
-    extra = [name for name in synthetic if name not in real]
-    if missing or extra:
-        raise InputError(
-            "`real` and `synthetic` have different columns. "
-            f"Only in `real`: {missing}. Only in `synthetic`: {extra}. Pass the same columns in both."
-        )
-
-
-def _check_categorical(categorical: Iterable[Any], known: list[Any]) -> set[Any]:
-    """The names to compare as levels; a single string counts as one name."""
-    names = [categorical] if isinstance(categorical, str) else list(categorical)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InputError(f"`categorical` names columns that the tables lack: {unknown}. Known: {known}.")
-    return set(names)
-
-
 def _read_column(name: Any, real: pd.Series, synthetic: pd.Series, as_levels: bool) -> _Numbers | _Levels:
     """One column of both tables; the real one decides how it is compared."""
-    kind, synthetic_kind = _kind(real), _kind(synthetic)
-    if as_levels or kind == "categorical":
-        return _read_levels(real, synthetic)
-    if kind != synthetic_kind and not synthetic.isna().all():
-        raise InputError(
-            f"Column {name!r} is {kind} ({real.dtype}) in `real` and {synthetic_kind} ({synthetic.dtype}) in "
-            "`synthetic`. Convert one of them, or name the column in `categorical`."
-        )
-    return _Numbers(_read_numbers(real), _read_numbers(synthetic))
-
-
-def _kind(column: pd.Series) -> str:
-    """Whether a column holds numbers, times or levels, by its dtype alone."""
-    return KIND_OF_DTYPE.get(column.dtype.kind, "categorical")
-
-
-def _read_numbers(column: pd.Series) -> NDArray[Any]:
-    """Values as floats, NaN where missing; times as microseconds since 1970 (UTC), exact in double precision.
-
-    Single precision stays single: it decides on which side of a bin's edge a value falls.
-    """
-    if column.dtype.kind in "Mm":
-        unit = "datetime64[us]" if column.dtype.kind == "M" else "timedelta64[us]"
-        times = column.to_numpy(dtype=unit)
-        return np.where(np.isnat(times), np.nan, times.astype(np.int64).astype(np.float64))
-    is_numpy_float = isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"
-    return column.to_numpy(dtype=column.dtype if is_numpy_float else np.float64, na_value=np.nan)
-
-
-def _read_levels(real: pd.Series, synthetic: pd.Series) -> _Levels:
-    """Codes of the levels that occur in either table."""
-    import pandas
-
-    # DIFFERS: for pairs 0.11.1 compares levels as text, so 1 and 1.0, or None and NaN, are different levels
-    # there. We compare values, and every kind of missing is one.
-    both = np.concatenate([real.to_numpy(dtype=object), synthetic.to_numpy(dtype=object)])
-    codes, levels = pandas.factorize(both)
-    return _Levels(codes[: len(real)], codes[len(real) :], len(levels))
+    if as_levels or kind_of(real) == "categorical":
+        # DIFFERS: for pairs 0.11.1 compares levels as text, so 1 and 1.0, or None and NaN, are different
+        # levels there. We compare values, and every kind of missing is one.
+        (real_codes, synthetic_codes), levels = read_levels([real, synthetic])
+        return _Levels(real_codes, synthetic_codes, len(levels))
+    if kind_of(real) != kind_of(synthetic) and not synthetic.isna().all():
+        raise unequal_kinds(name, real, synthetic, ("real", "synthetic"))
+    return _Numbers(read_numbers(real), read_numbers(synthetic))
 
 
 # --- one column ---
