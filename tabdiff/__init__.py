@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tabdiff.estimators import TableSynthesizer
+    from tabdiff.evaluation.judging import evaluate
     from tabdiff.oversampling import DiffusionOverSampler
 
 __version__ = "0.1.0"
 
-_HOME = {"DiffusionOverSampler": "tabdiff.oversampling", "TableSynthesizer": "tabdiff.estimators"}
+_HOME = {
+    "DiffusionOverSampler": "tabdiff.oversampling",
+    "TableSynthesizer": "tabdiff.estimators",
+    "evaluate": "tabdiff.evaluation.judging",
+}
 
-__all__ = ["DiffusionOverSampler", "TableSynthesizer", "__version__"]
+__all__ = ["DiffusionOverSampler", "TableSynthesizer", "__version__", "evaluate"]
 
 
 def __getattr__(name: str) -> Any:

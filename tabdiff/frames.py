@@ -22,7 +22,17 @@ import pyarrow.compute as pc
 from tabdiff.errors import InputError, SchemaError
 from tabdiff.schema import Column, Storage, unique_names
 
-__all__ = ["Form", "Template", "append_rows", "is_frame", "read", "select_rows", "to_numpy_1d"]
+__all__ = [
+    "Form",
+    "Template",
+    "append_rows",
+    "from_columns",
+    "is_frame",
+    "library_of",
+    "read",
+    "select_rows",
+    "to_numpy_1d",
+]
 
 INT64 = np.iinfo(np.int64)
 
@@ -104,6 +114,33 @@ def read(data: Any) -> tuple[list[Column], Template]:
     else:
         return read(nw.from_native(data, eager_only=True).to_arrow())
     return [column for column, _ in parts], Template(empty, tuple(form for _, form in parts))
+
+
+def library_of(data: Any) -> str:
+    """The library that a result beside `data` should be in: "polars", "pyarrow", or else "pandas"."""
+    if isinstance(data, pl.DataFrame):
+        return "polars"
+    return "pyarrow" if isinstance(data, pa.Table | pa.RecordBatch) else "pandas"
+
+
+def from_columns(columns: Sequence[Column], library: str) -> Any:
+    """A new frame of numbers, booleans and strings, with nothing to imitate.
+
+    library: "pandas", "polars" or "pyarrow". Names are strings. Raises `InputError` for another library.
+    """
+    if library not in ("pandas", "polars", "pyarrow"):
+        raise InputError(f"library is {library!r}. Known: ['pandas', 'polars', 'pyarrow'].")
+    types = {
+        Storage.FLOAT: pa.float64(),
+        Storage.INT: pa.int64(),
+        Storage.BOOL: pa.bool_(),
+        Storage.LABEL: pa.string(),
+    }
+    arrays = [_build_arrow(column, Form(types[column.storage])) for column in columns]
+    table = pa.table(arrays, names=[str(column.name) for column in columns])
+    if library == "polars":
+        return pl.from_arrow(table)
+    return table if library == "pyarrow" else table.to_pandas()
 
 
 def _not_a_frame(data: Any) -> str:

@@ -30,10 +30,22 @@ class Rule:
     packages_when_called: str = ""
 
 
+FIDELITY = Rule(
+    "evaluation.comparison evaluation.effective evaluation.estimates evaluation.fidelity "
+    "evaluation.intervals evaluation.neighbours evaluation.registry",
+    "numpy",
+)
 FACE = Rule("errors frames inputs progress schema seeds tables", "imblearn numpy sklearn")
+PRIVACY = Rule(
+    "evaluation.comparison evaluation.estimates evaluation.intervals evaluation.neighbours evaluation.privacy "
+    "evaluation.registry",
+    "numpy scipy",
+)
+
+UTILITY = Rule("evaluation.comparison evaluation.estimates evaluation.registry evaluation.utility", "numpy")
 
 RULES = {
-    "tabdiff": Rule("estimators oversampling"),
+    "tabdiff": Rule("estimators evaluation.judging oversampling"),
     "tabdiff.errors": Rule(),
     "tabdiff.seeds": Rule("errors", "numpy"),
     "tabdiff.schema": Rule("errors", "numpy"),
@@ -52,20 +64,108 @@ RULES = {
     ),
     "tabdiff.diffusion.objectives": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.samplers": Rule("batch diffusion", "torch"),
+    "tabdiff.diffusion.scoring": Rule("batch diffusion", "torch"),
     "tabdiff.nets": Rule(),
     "tabdiff.nets.blocks": Rule("", "torch"),
     "tabdiff.nets.mlp": Rule("diffusion.mixed nets.blocks", "torch"),
     "tabdiff.training": Rule("batch errors workers", "torch"),
     "tabdiff.methods": Rule("batch diffusion", "torch"),
-    "tabdiff.synthesis": Rule("batch diffusion errors methods nets seeds training workers", "numpy torch"),
-    "tabdiff.tables": Rule("batch encoding errors methods schema synthesis training", "numpy torch"),
+    "tabdiff.memorisation": Rule("training", "torch"),
+    "tabdiff.synthesis": Rule(
+        "batch diffusion errors memorisation methods nets seeds training workers", "numpy torch"
+    ),
+    "tabdiff.tables": Rule(
+        "batch encoding errors memorisation methods schema synthesis training", "numpy torch"
+    ),
     "tabdiff.progress": Rule("training", "tqdm"),
     "tabdiff.inputs": Rule("errors frames schema tables", "numpy sklearn"),
     "tabdiff.estimators": FACE,
     "tabdiff.oversampling": FACE,
-    "tabdiff.evaluation": Rule("evaluation.published"),
-    "tabdiff.evaluation.published": Rule("errors", "numpy scipy sklearn", "pandas"),
-    "tabdiff.datasets": Rule("", "", "narwhals pandas polars pyarrow"),
+    "tabdiff.evaluation": Rule(
+        "evaluation.audit evaluation.comparison evaluation.estimates evaluation.fidelity evaluation.judging "
+        "evaluation.privacy evaluation.published evaluation.registry evaluation.report "
+        "evaluation.splitting evaluation.utility evaluation.verdict"
+    ),
+    "tabdiff.evaluation.estimates": Rule("errors"),
+    "tabdiff.evaluation.intervals": Rule("", "numpy scipy"),
+    "tabdiff.evaluation.comparison": Rule("errors evaluation.intervals frames schema", "numpy"),
+    "tabdiff.evaluation.neighbours": Rule("evaluation.comparison", "numpy"),
+    "tabdiff.evaluation.registry": Rule("errors evaluation.comparison evaluation.estimates", "numpy"),
+    "tabdiff.evaluation.references": Rule("evaluation.comparison evaluation.neighbours", "numpy"),
+    "tabdiff.evaluation.splitting": Rule("errors evaluation.comparison frames schema", "numpy"),
+    "tabdiff.evaluation.audit": Rule(
+        "errors evaluation.comparison evaluation.estimates evaluation.neighbours frames schema", "numpy scipy"
+    ),
+    "tabdiff.evaluation.verdict": Rule(
+        "evaluation.estimates evaluation.explanations evaluation.intervals"
+    ),
+    "tabdiff.evaluation.drawing": Rule(),
+    "tabdiff.evaluation.explanations": Rule(),
+    "tabdiff.evaluation.pictures": Rule("evaluation.drawing evaluation.estimates"),
+    "tabdiff.evaluation.html": Rule(
+        "evaluation.drawing evaluation.estimates evaluation.explanations evaluation.pictures "
+        "evaluation.report evaluation.verdict",
+        "",
+        "jinja2",
+    ),
+    "tabdiff.evaluation.report": Rule(
+        "errors evaluation.estimates evaluation.html evaluation.verdict frames schema", "numpy"
+    ),
+    "tabdiff.evaluation.judging": Rule("errors evaluation frames"),
+    "tabdiff.evaluation.published": Rule("evaluation.published"),
+    "tabdiff.evaluation.published.boosting": Rule("errors", "", "xgboost"),
+    "tabdiff.evaluation.published.tables": Rule("errors", "numpy", "pandas"),
+    "tabdiff.evaluation.published.quality": Rule("evaluation.published.tables", "numpy", "pandas"),
+    "tabdiff.evaluation.published.detection": Rule(
+        "errors evaluation.published.boosting evaluation.published.tables", "numpy sklearn", "pandas"
+    ),
+    "tabdiff.evaluation.published.manifold": Rule("errors evaluation.published.tables", "numpy sklearn"),
+    "tabdiff.evaluation.published.closeness": Rule("evaluation.published.tables", "numpy scipy"),
+    "tabdiff.evaluation.published.efficiency": Rule(
+        "errors evaluation.published.boosting evaluation.published.tables", "numpy sklearn"
+    ),
+    "tabdiff.evaluation.features": Rule("evaluation.comparison", "numpy"),
+    "tabdiff.evaluation.effective": Rule("evaluation.comparison", "numpy"),
+    "tabdiff.evaluation.fidelity": Rule("evaluation.fidelity"),
+    "tabdiff.evaluation.fidelity.distances": Rule("evaluation.comparison", "numpy scipy"),
+    "tabdiff.evaluation.fidelity.resampling": Rule("evaluation.comparison evaluation.effective", "numpy"),
+    "tabdiff.evaluation.fidelity.validity": FIDELITY,
+    "tabdiff.evaluation.fidelity.marginals": FIDELITY,
+    "tabdiff.evaluation.fidelity.tails": FIDELITY,
+    "tabdiff.evaluation.fidelity.pairs": FIDELITY,
+    "tabdiff.evaluation.fidelity.diversity": FIDELITY,
+    "tabdiff.evaluation.fidelity.c2st": Rule(
+        "errors evaluation.comparison evaluation.effective evaluation.estimates evaluation.features "
+        "evaluation.intervals evaluation.registry",
+        "numpy scipy sklearn",
+    ),
+    "tabdiff.evaluation.privacy": Rule("evaluation.privacy"),
+    "tabdiff.evaluation.privacy.units": Rule("evaluation.comparison evaluation.intervals", "numpy"),
+    "tabdiff.evaluation.privacy.field": Rule(
+        "evaluation.comparison evaluation.neighbours evaluation.privacy.units", "numpy"
+    ),
+    "tabdiff.evaluation.privacy.copies": PRIVACY,
+    "tabdiff.evaluation.privacy.tails": PRIVACY,
+    "tabdiff.evaluation.privacy.limits": PRIVACY,
+    "tabdiff.evaluation.privacy.membership": PRIVACY,
+    "tabdiff.evaluation.privacy.inference": PRIVACY,
+    "tabdiff.evaluation.privacy.singling_out": PRIVACY,
+    "tabdiff.evaluation.privacy.descriptive": PRIVACY,
+    "tabdiff.evaluation.privacy.whitebox": Rule(PRIVACY.own + " errors frames", "numpy"),
+    "tabdiff.evaluation.utility": Rule("evaluation.utility"),
+    "tabdiff.evaluation.utility.ranking": Rule("errors", "numpy"),
+    "tabdiff.evaluation.utility.calibration": Rule("", "numpy"),
+    "tabdiff.evaluation.utility.models": Rule("errors evaluation.features", "numpy sklearn", "imblearn"),
+    "tabdiff.evaluation.utility.question": Rule(
+        "evaluation.comparison evaluation.features evaluation.intervals evaluation.utility", "numpy scipy"
+    ),
+    "tabdiff.evaluation.utility.tstr": UTILITY,
+    "tabdiff.evaluation.utility.augmentation": UTILITY,
+    "tabdiff.evaluation.utility.scorers": Rule(
+        "errors evaluation.comparison evaluation.features evaluation.utility", "numpy sklearn"
+    ),
+    "tabdiff.datasets": Rule("datasets.known_law", "", "narwhals pandas polars pyarrow"),
+    "tabdiff.datasets.known_law": Rule("", "numpy", "pandas"),
 }
 
 MODULES = {
@@ -181,16 +281,23 @@ def test_only_frames_and_datasets_know_data_frame_libraries():
 
 
 def test_every_imported_package_is_a_declared_dependency():
+    """Inside of functions, a package of an extra will do."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]}
+    extras = [one for extra in project["optional-dependencies"].values() for one in extra]
+    declared, offered = (
+        {re.split(r"[^\w-]", requirement)[0] for requirement in requirements}
+        for requirements in (project["dependencies"], project["dependencies"] + extras)
+    )
     distribution = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
     used = {
-        found.name.split(".")[0]
+        (found.name.split(".")[0], found.lazy)
         for module in MODULES
         for found in imports_of(tree_of(module))
         if not own(found) and found.name.split(".")[0] not in sys.stdlib_module_names
     }
-    undeclared = sorted(name for name in used if distribution.get(name, name) not in declared)
+    undeclared = sorted(
+        name for name, lazy in used if distribution.get(name, name) not in (offered if lazy else declared)
+    )
     assert not undeclared, f"add to the dependencies in pyproject.toml: {undeclared}"
 
 

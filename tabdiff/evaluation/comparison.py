@@ -17,7 +17,17 @@ from tabdiff.errors import ControlContaminated, InputError, SchemaError
 from tabdiff.evaluation.intervals import fisher_greater
 from tabdiff.schema import Column, Storage
 
-__all__ = ["Budget", "ColumnLayout", "Comparison", "Layout", "Rows", "Target", "budget_of", "compare", "row_keys"]
+__all__ = [
+    "Budget",
+    "ColumnLayout",
+    "Comparison",
+    "Layout",
+    "Rows",
+    "Target",
+    "budget_of",
+    "compare",
+    "row_keys",
+]
 
 MAX_FEW_VALUES = 10  # numbers with so few values are compared as levels
 MAX_CLASSES = 50
@@ -362,9 +372,7 @@ def _align(
     """The layout that the real tables decide, and every table's rows in it."""
     places = {"numeric": 0, "categorical": 0, "identifier": 0}
     layouts: list[ColumnLayout] = []
-    cells: dict[str, dict[str, list[np.ndarray]]] = {
-        role: {kind: [] for kind in places} for role in read
-    }
+    cells: dict[str, dict[str, list[np.ndarray]]] = {role: {kind: [] for kind in places} for role in read}
     for name in names:
         columns = {role: read[role][name] for role in read}
         layout, coded = _align_column(name, columns, forced.get(name, ""))
@@ -380,7 +388,9 @@ def _stack(cells: dict[str, list[np.ndarray]], n: int) -> Rows:
     def joined(kind: str, dtype: Any) -> np.ndarray:
         return np.column_stack(cells[kind]).astype(dtype) if cells[kind] else np.empty((n, 0), dtype=dtype)
 
-    return Rows(joined("numeric", np.float64), joined("categorical", np.int64), joined("identifier", np.int64))
+    return Rows(
+        joined("numeric", np.float64), joined("categorical", np.int64), joined("identifier", np.int64)
+    )
 
 
 def _align_column(

@@ -110,7 +110,9 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON types."""
-        return {each.name: getattr(self, each.name) for each in fields(self)} | {"details": dict(self.details)}
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "details": dict(self.details)
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Estimate:

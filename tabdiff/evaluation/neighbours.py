@@ -101,9 +101,7 @@ def _scale(cells: np.ndarray) -> tuple[float, float]:
     return float(median), spread if spread > 0 else 1.0
 
 
-def nearest(
-    queries: Points, references: Points, k: int = 1, itself: np.ndarray | None = None
-) -> Neighbours:
+def nearest(queries: Points, references: Points, k: int = 1, itself: np.ndarray | None = None) -> Neighbours:
     """The k nearest references of each query, exactly.
 
     itself: (n,) the row of the reference that is the query itself and must not count, -1 for none.

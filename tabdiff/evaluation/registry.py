@@ -67,8 +67,10 @@ def measure_all(comparison: Comparison, names: Iterable[str]) -> dict[str, Estim
     for name in names:
         started = time.process_time()
         found = MEASURES[name](comparison, comparison.rng(name))
+        # a generator does its work only now
+        listed = [found] if isinstance(found, Estimate) else list(found)
         seconds = time.process_time() - started
-        for estimate in [found] if isinstance(found, Estimate) else found:
+        for estimate in listed:
             if estimate.name in estimates:
                 raise InputError(f"two measures return an estimate {estimate.name!r}. Rename one of them.")
             estimates[estimate.name] = replace(estimate, seconds=seconds)

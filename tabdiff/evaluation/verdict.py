@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tabdiff.evaluation.estimates import Estimate
+from tabdiff.evaluation.explanations import explain
 from tabdiff.evaluation.intervals import holm
 
 __all__ = ["FLAWS", "Flaw", "Verdict", "judge"]
@@ -149,11 +150,13 @@ def judge(estimates: Estimates, alpha: float) -> Verdict:
 
 
 def _shown(estimate: Estimate) -> str:
+    """The number with what it is read against, and the name to look it up by."""
     interval = "" if estimate.lo is None or estimate.hi is None else f" ({estimate.lo:.3g} to {estimate.hi:.3g})"
-    floor = "" if estimate.floor is None else f", real rows {estimate.floor:.3g}"
+    real = estimate.name.startswith("fidelity.") and estimate.floor is not None
+    floor = f", real rows {estimate.floor:.3g}" if real else ""
     where = estimate.details.get("column")
-    column = "" if where is None else f", column {where!r}"
-    return f"{estimate.name} = {estimate.value:.3g}{interval}{floor}{column}"
+    column = "" if where is None else f"column {where!r}, "
+    return f"{column}{estimate.value:.3g}{interval}{floor} [{estimate.name}]"
 
 
 def _fidelity(estimates: Estimates) -> tuple[str, list[str]]:
@@ -169,7 +172,7 @@ def _fidelity(estimates: Estimates) -> tuple[str, list[str]]:
     if test is None or not test.assessable:
         reason = "it was not measured" if test is None else test.reason
         return "not assessable", [f"fidelity: the two-sample test cannot be made: {reason}."]
-    return "faithful", [f"fidelity: no flaw found; {_shown(test)} (0.5 is ideal)."]
+    return "faithful", [f"fidelity: no flaw found; a classifier's AUC against real rows is {_shown(test)}."]
 
 
 def _utility(estimates: Estimates) -> tuple[str, list[str]]:
@@ -200,7 +203,8 @@ def _privacy(estimates: Estimates, alpha: float) -> tuple[str, list[str]]:
     }
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
     leaks = [
-        f"privacy: {_shown(estimates[name])}, p = {p:.2g} after Holm's correction for {len(tests)} tests."
+        f"privacy: {explain(name).title}: {_shown(estimates[name])}, p = {p:.2g} after Holm's correction for "
+        f"{len(tests)} tests."
         for name, p in sorted(adjusted.items(), key=lambda item: item[1])
         if p < alpha
     ]
@@ -220,7 +224,8 @@ def _privacy(estimates: Estimates, alpha: float) -> tuple[str, list[str]]:
             "from all others, so that no attack on single rows can be tried."
         ]
     return "no leak detected at this power", [
-        f"privacy: none of {len(tests)} attacks rejects at {alpha:g}; {_shown(attack)} (0.5 is ideal)."
+        f"privacy: none of {len(tests)} attacks rejects at {alpha:g}; the AUC of the membership attack is "
+        f"{_shown(attack)}."
     ]
 
 
@@ -229,9 +234,10 @@ def _limits(estimates: Estimates, alpha: float) -> list[str]:
     limits = []
     copied = estimates.get("privacy.limit.copied_outliers")
     if copied is not None and copied.assessable:
+        isolated = copied.details.get("n_train", copied.n)
         limits.append(
-            f"Would have found {_value(copied):.0f} or more copied outliers among {copied.n} train rows at "
-            f"level {alpha:g}."
+            f"Would have found copies of {_value(copied):.0f} or more of the {isolated} most isolated train "
+            f"rows, all tests together at level {alpha:g}."
         )
     auc = estimates.get("privacy.limit.auc")
     if auc is not None and auc.assessable:
