@@ -14,12 +14,13 @@ intervals   DeLong, Wilson, bootstrap, Holm             neighbours exact distanc
 """
 
 from tabdiff.evaluation.audit import canary_audit
-from tabdiff.evaluation.comparison import Budget, Comparison, compare
+from tabdiff.evaluation.comparison import Budget, Comparison
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.fidelity import c2st_score
 from tabdiff.evaluation.judging import evaluate
 from tabdiff.evaluation.privacy import leak_score
 from tabdiff.evaluation.published import column_shapes, pair_trends, shape_error, trend_error
+from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.registry import register, unregister
 from tabdiff.evaluation.report import Report
 from tabdiff.evaluation.splitting import split

@@ -16,9 +16,9 @@ from scipy import stats
 
 from tabdiff import frames
 from tabdiff.errors import InputError
-from tabdiff.evaluation.comparison import MAX_FEW_VALUES, compare
 from tabdiff.evaluation.estimates import Estimate
 from tabdiff.evaluation.neighbours import fit_space, nearest
+from tabdiff.evaluation.reading import MAX_FEW_VALUES, compare
 from tabdiff.schema import Column, Storage
 
 __all__ = ["canary_audit", "epsilon_lower_bound"]
@@ -79,7 +79,7 @@ def canary_audit(
     >>> copier.value > 2
     True
     """
-    if not 10 <= n_canaries:
+    if not n_canaries >= 10:
         raise InputError(f"n_canaries is {n_canaries!r}. Pass at least 10: fewer bound nothing.")
     if not 0 < share_guessed <= 1:
         raise InputError(f"share_guessed is {share_guessed!r}. Pass a share above 0 and up to 1.")

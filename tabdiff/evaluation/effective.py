@@ -11,10 +11,11 @@ import numpy as np
 
 from tabdiff.evaluation.comparison import Comparison
 
-__all__ = ["design_effect", "effective_rows", "n_effective_of"]
+__all__ = ["design_effect", "effective_rows", "n_effective_of", "once_each_paste"]
 
 MIN_DISTINCT = 20  # distinct rows, for a common divisor of their counts to be no coincidence
 CERTAIN = 3.0  # standard deviations
+MIN_CHANCE = 1e-6  # of a row that is in the holdout not once, below which its repetitions are no chance
 
 
 def effective_rows(comparison: Comparison) -> float:
@@ -34,7 +35,7 @@ def n_effective_of(synthetic: np.ndarray, holdout: np.ndarray, rng: np.random.Ge
     """Rows by the variance of their mean: n / (1 + (n - 1) q), q the excess share of pairs that are equal.
 
     synthetic, holdout: (n,), (m,) keys, equal for equal rows. Three parts, each 1 or exact for real rows:
-    1. a row that the holdout has too is common; of its repetitions count those that its share there explains;
+    1. of the repetitions of a row count those that its share in the holdout can explain;
     2. among rows that the other table lacks, equal pairs are as frequent here as there, for real rows: the
        excess, where it is certain, is q (the design effect of clusters, Kish 1965);
     3. a divisor that all counts have in common is a table pasted that often.
@@ -42,14 +43,27 @@ def n_effective_of(synthetic: np.ndarray, holdout: np.ndarray, rng: np.random.Ge
     n, m = len(synthetic), len(holdout)
     rows, counts = np.unique(synthetic, return_counts=True)
     real_rows, real_counts = np.unique(holdout, return_counts=True)
-    explained = np.minimum(counts, _limit(_looked_up(rows, real_rows, real_counts), n / m))
-    common = explained > 0
-    n_kept = float(explained[common].sum() + counts[~common].sum())
+    n_kept = float(np.minimum(counts, _limit(_looked_up(rows, real_rows, real_counts), n, m)).sum())
     share = _excess(synthetic, holdout, rng)
     effective = min(n_kept, n / (1 + (n - 1) * share))
-    if len(rows) >= MIN_DISTINCT:
-        effective = min(effective, n / int(np.gcd.reduce(counts)))
-    return max(1.0, effective)
+    return max(1.0, min(effective, n / _n_pastes(counts)))
+
+
+def once_each_paste(keys: np.ndarray) -> np.ndarray:
+    """Row numbers of one paste of a table that is pasted several times; all rows of any other table.
+
+    keys: (n,) equal for equal rows. Each row is kept as often as it is in one paste, the first ones.
+    """
+    _, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    order = np.argsort(place, kind="stable")
+    nth = np.empty(len(keys), dtype=np.int64)
+    nth[order] = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.flatnonzero(nth < (counts // _n_pastes(counts))[place])
+
+
+def _n_pastes(counts: np.ndarray) -> int:
+    """The divisor that the counts of all distinct rows have in common; 1 for a handful of rows."""
+    return int(np.gcd.reduce(counts)) if len(counts) >= MIN_DISTINCT else 1
 
 
 def _looked_up(rows: np.ndarray, known: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -58,9 +72,11 @@ def _looked_up(rows: np.ndarray, known: np.ndarray, counts: np.ndarray) -> np.nd
     return np.where(known[place] == rows, counts[place], 0)
 
 
-def _limit(counts: np.ndarray, ratio: float) -> np.ndarray:
-    """How often a row that occurs so often may occur in `ratio` times as many rows; 0 for 0."""
-    return np.where(counts > 0, np.ceil((counts + 4 * np.sqrt(counts) + 4) * max(ratio, 1.0)), 0)
+def _limit(counts: np.ndarray, n: int, m: int) -> np.ndarray:
+    """How often a row that occurs so often in m rows may occur in n."""
+    # k rows of one kind, dealt to tables of n and m, leave the second without any: (n / (n + m)) ** k
+    unseen = math.ceil(math.log(MIN_CHANCE) / math.log(n / (n + m)))
+    return np.maximum(unseen, np.ceil((counts + 4 * np.sqrt(counts) + 4) * max(n / m, 1.0)))
 
 
 def _excess(synthetic: np.ndarray, holdout: np.ndarray, rng: np.random.Generator) -> float:
@@ -73,8 +89,12 @@ def _excess(synthetic: np.ndarray, holdout: np.ndarray, rng: np.random.Generator
 
 
 def _lone_pairs(rows: np.ndarray, others: np.ndarray) -> tuple[float, float]:
-    """Share of pairs that are equal and do not occur in the others, and its variance if pairs are rare."""
+    """Share of pairs that are equal and do not occur in the others, and its variance.
+
+    The unit is the distinct row: its pairs are one event, that the others lack it.
+    """
     _, counts = np.unique(rows[~np.isin(rows, others)], return_counts=True)
-    pairs = float((counts * (counts - 1.0)).sum())
+    pairs = counts * (counts - 1.0)
     of_all = max(len(rows) * (len(rows) - 1.0), 1.0)
-    return pairs / of_all, 2 * pairs / of_all**2
+    # one pair more: none seen is not none possible
+    return float(pairs.sum()) / of_all, float((pairs**2).sum() + 4) / of_all**2

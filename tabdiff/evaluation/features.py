@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows
 
-__all__ = ["MAX_BOOSTING_LEVELS", "BoostingFeatures", "boosting_features", "ready_to_fit"]
+__all__ = [
+    "MAX_BOOSTING_LEVELS",
+    "BoostingFeatures",
+    "boosting_features",
+    "ready_to_fit",
+    "two_sample_features",
+]
 
 MAX_BOOSTING_LEVELS = 254  # one bin of 256 is for missing cells, one is spare in the oldest version supported
 
@@ -47,13 +53,30 @@ def boosting_features(
     Levels beyond `max_levels` are pooled by their frequency in real rows; those that no real row has share
     one code that is theirs alone.
     """
-    chosen = tuple(column for column in columns if column.kind != "identifier")
     real = comparison.real
-    codes = tuple(
-        _level_codes(real.column(column), column, max_levels) if column.kind == "categorical" else np.empty(0)
-        for column in chosen
+    return _features(columns, lambda column: _level_codes(real.column(column), column, max_levels))
+
+
+def two_sample_features(
+    first: Rows, second: Rows, columns: Sequence[ColumnLayout], max_levels: int = MAX_BOOSTING_LEVELS
+) -> BoostingFeatures:
+    """Features to tell two tables apart by: codes are given without regard to which of them has a level.
+
+    Where every row may bring a level of its own, "no real row has it" is true of synthetic rows alone, and
+    would tell perfect ones apart. Levels beyond `max_levels` are pooled by their share in both tables.
+    """
+    return _features(
+        columns, lambda column: _shared_codes(first.column(column), second.column(column), column, max_levels)
     )
-    return BoostingFeatures(chosen, np.array([c.kind == "categorical" for c in chosen], dtype=bool), codes)
+
+
+def _features(
+    columns: Sequence[ColumnLayout], codes_of: Callable[[ColumnLayout], np.ndarray]
+) -> BoostingFeatures:
+    chosen = tuple(column for column in columns if column.kind != "identifier")
+    is_level = np.array([column.kind == "categorical" for column in chosen], dtype=bool)
+    codes = (codes_of(column) if column.kind == "categorical" else np.empty(0) for column in chosen)
+    return BoostingFeatures(chosen, is_level, tuple(codes))
 
 
 def ready_to_fit(matrix: np.ndarray) -> np.ndarray:
@@ -75,4 +98,16 @@ def _level_codes(cells: np.ndarray, column: ColumnLayout, max_levels: int) -> np
     codes[:n_real] = n_kept  # the pool, unless all are kept
     codes[kept] = np.arange(len(kept))
     codes[n_real:-1] = n_kept if n_kept == n_real else n_kept + 1
+    return codes
+
+
+def _shared_codes(first: np.ndarray, second: np.ndarray, column: ColumnLayout, max_levels: int) -> np.ndarray:
+    """(n_levels + 1,) code of each level, the same pool for all that are rare in both, NaN at the end."""
+    n = len(column.levels)
+    counts = [np.bincount(cells[cells >= 0], minlength=n) for cells in (first, second)]
+    share = sum(count / max(1, count.sum()) for count in counts)
+    kept = np.sort(np.argsort(-share, kind="stable")[: n if n <= max_levels else max_levels - 1])
+    codes = np.full(n + 1, float(len(kept)))
+    codes[kept] = np.arange(len(kept))
+    codes[-1] = np.nan
     return codes

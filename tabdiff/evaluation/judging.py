@@ -13,8 +13,9 @@ import tabdiff.evaluation.privacy
 import tabdiff.evaluation.utility  # noqa: F401  (each room registers its measures)
 from tabdiff import frames
 from tabdiff.errors import InputError
-from tabdiff.evaluation.comparison import Budget, Comparison, compare
+from tabdiff.evaluation.comparison import Budget, Comparison
 from tabdiff.evaluation.estimates import Estimate
+from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.references import reference_comparisons
 from tabdiff.evaluation.registry import MEASURES, measure_all
 from tabdiff.evaluation.report import Report

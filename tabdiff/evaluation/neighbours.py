@@ -26,7 +26,7 @@ class Neighbours(NamedTuple):
     """distance: (n, k), ascending; index: (n, k) rows of the reference. inf and -1 where there are fewer."""
 
     distance: np.ndarray
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which no one calls
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,9 @@ class Space:
             hot = np.zeros((len(rows), len(column.levels) + 1))
             hot[np.arange(len(rows)), codes] = np.sqrt(0.5)
             parts.append(hot)
-        codes = [rows.column(column)[:, None] for column in self.many]
-        return Points(
-            np.concatenate(parts, axis=1),
-            np.concatenate(codes, axis=1) if codes else np.empty((len(rows), 0), dtype=np.int64),
-        )
+        many = [np.empty((len(rows), 0), dtype=np.int64)]
+        many += [rows.column(column)[:, None] for column in self.many]
+        return Points(np.concatenate(parts, axis=1), np.concatenate(many, axis=1))
 
 
 def fit_space(comparison: Comparison, columns: Sequence[ColumnLayout] | None = None) -> Space:

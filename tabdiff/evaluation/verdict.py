@@ -99,7 +99,9 @@ FLAWS = (
         lambda e: _lo(e) > 0.7 or _hi(e) < -0.7,
         "extreme values are twice as common or half as common as in real rows",
     ),
-    Flaw("fidelity.rare.share", lambda e: _hi(e) < -_floor(e) / 2, "the rare class is missing or too rare"),
+    Flaw(
+        "fidelity.rare.share", lambda e: _hi(e) < (e.bad or 0.0) / 2, "the rare class is missing or too rare"
+    ),
     Flaw("fidelity.pairs.score", lambda e: _lo(e) > 0.25, "relations between columns are lost"),
     Flaw(
         "fidelity.pairs.target",
@@ -151,7 +153,9 @@ def judge(estimates: Estimates, alpha: float) -> Verdict:
 
 def _shown(estimate: Estimate) -> str:
     """The number with what it is read against, and the name to look it up by."""
-    interval = "" if estimate.lo is None or estimate.hi is None else f" ({estimate.lo:.3g} to {estimate.hi:.3g})"
+    interval = (
+        "" if estimate.lo is None or estimate.hi is None else f" ({estimate.lo:.3g} to {estimate.hi:.3g})"
+    )
     real = estimate.name.startswith("fidelity.") and estimate.floor is not None
     floor = f", real rows {estimate.floor:.3g}" if real else ""
     where = estimate.details.get("column")

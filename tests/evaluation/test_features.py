@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tabdiff.evaluation import compare
-from tabdiff.evaluation.features import boosting_features, ready_to_fit
+from tabdiff.evaluation import c2st_score, compare
+from tabdiff.evaluation.features import boosting_features, ready_to_fit, two_sample_features
 
 
 def tables(n_levels: int, n: int = 3_000):
@@ -61,3 +61,25 @@ def test_a_feature_without_values_can_be_fitted():
     matrix = np.column_stack([np.arange(50.0), np.full(50, np.nan)])
     HistGradientBoostingClassifier(max_iter=2).fit(ready_to_fit(matrix), np.arange(50) % 2).predict(matrix)
     assert ready_to_fit(matrix[:, :1]) is not None and np.isnan(matrix[:, 1]).all()
+
+
+def test_levels_that_one_table_alone_has_do_not_tell_perfect_tables_apart():
+    def made(seed):
+        rng = np.random.default_rng(seed)
+        return pd.DataFrame({"town": rng.integers(0, 10_000, 2_000).astype(str), "x": rng.normal(size=2_000)})
+
+    comparison = compare(made(0), made(1), made(2))
+    features = two_sample_features(comparison.holdout, comparison.synthetic, comparison.layout.modelled)
+    pooled = [
+        np.mean(features.matrix(rows)[:, 0] == 253) for rows in (comparison.holdout, comparison.synthetic)
+    ]
+    assert pooled[0] == pytest.approx(pooled[1], abs=0.05)
+    assert c2st_score(made(3), made(4)) < 0.55
+
+
+def test_a_frequent_level_that_is_wrong_keeps_its_code():
+    real = pd.DataFrame({"c": ["a", "b"] * 200, "x": np.arange(400.0)})
+    comparison = compare(real, real.assign(c="wrong"), real.assign(x=np.arange(400) + 0.5))
+    features = two_sample_features(comparison.holdout, comparison.synthetic, comparison.layout.modelled)
+    codes = features.matrix(comparison.synthetic)[:, 0]
+    assert len(set(codes)) == 1 and codes[0] not in features.matrix(comparison.holdout)[:, 0]

@@ -30,7 +30,9 @@ def test_the_holdout_is_judged_by_its_other_half():
 def test_independent_columns_keep_every_value_and_lose_relations():
     comparison, found = references(2_000)
     shuffled = found["independent columns"].synthetic
-    np.testing.assert_array_equal(np.sort(shuffled.numbers, axis=0), np.sort(comparison.train.numbers, axis=0))
+    np.testing.assert_array_equal(
+        np.sort(shuffled.numbers, axis=0), np.sort(comparison.train.numbers, axis=0)
+    )
     np.testing.assert_array_equal(np.sort(shuffled.codes, axis=0), np.sort(comparison.train.codes, axis=0))
     age, balance = (comparison.layout[name] for name in ("age", "balance"))
     r = [np.corrcoef(rows.column(age), rows.column(balance))[0, 1] for rows in (comparison.train, shuffled)]

@@ -38,7 +38,7 @@ def test_a_flaw_names_its_column_and_number():
 @pytest.mark.parametrize("flaw", FLAWS, ids=lambda flaw: flaw.estimate)
 def test_every_flaw_can_be_shown_and_can_be_absent(flaw):
     values = [
-        Estimate(flaw.estimate, value, value - 0.01, value + 0.01, floor=floor, n=1_000)
+        Estimate(flaw.estimate, value, value - 0.01, value + 0.01, floor=floor, bad=-0.5, n=1_000)
         for value in (-1.0, 0.0, 0.01, 0.5, 1.0, 2.0)
         for floor in (None, 0.0, 0.01, 0.97)
     ]

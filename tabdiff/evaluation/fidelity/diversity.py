@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tabdiff.evaluation.comparison import Comparison, Rows
-from tabdiff.evaluation.effective import effective_rows, n_effective_of
+from tabdiff.evaluation.effective import effective_rows, n_effective_of, once_each_paste
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.intervals import normal_interval, wilson
 from tabdiff.evaluation.neighbours import Points, Space, fit_space, nearest
@@ -38,7 +38,8 @@ def measure_coverage(comparison: Comparison, rng: np.random.Generator) -> Iterab
     Source: Naeem et al. 2020 (arXiv:2002.09797).
     """
     space = fit_space(comparison)
-    tables = [comparison.holdout, comparison.synthetic, comparison.train]
+    once = comparison.synthetic[once_each_paste(comparison.synthetic.keys())]
+    tables = [comparison.holdout, once, comparison.train]
     yield _coverage("fidelity.coverage.all", comparison, space, tables, rng, "rows")
     name = "fidelity.coverage.rare"
     if comparison.target is None or comparison.target.positive is None:

@@ -20,6 +20,7 @@ __all__ = ["association", "half_l1_to", "measure_pairs"]
 N_BINS = 5  # finer ones add more noise than relations
 N_LEVELS = 12
 MAX_PAIRS = 1_500
+BROKEN = 0.5  # total variation between a column's bins, beyond which its relations are lost
 MIN_SIGNAL = 3.0  # standard errors by which real columns must depend on each other
 METHOD = (
     "subsampling of blocks of rows, linearised ratio; train and synthetic compared at equal effective size"
@@ -57,7 +58,7 @@ def association(counts: np.ndarray, n_first: int) -> np.ndarray:
     counts: (..., n_first * n_second) of two columns, the second fastest.
     """
     joint = counts.reshape(*counts.shape[:-1], n_first, -1)
-    joint = joint / joint.sum(axis=(-2, -1), keepdims=True)
+    joint = joint / np.maximum(joint.sum(axis=(-2, -1), keepdims=True), 1)
     product = joint.sum(axis=-1, keepdims=True) * joint.sum(axis=-2, keepdims=True)
     return (joint - product).reshape(counts.shape)
 
@@ -67,13 +68,25 @@ def half_l1_to(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.abs(first - second).sum(axis=-1) / 2
 
 
+def broken(synthetic: np.ndarray, real: np.ndarray, n_first: int) -> bool:
+    """Whether one of two columns is distributed so differently that its relations mean nothing.
+
+    synthetic, real: (cells,) joint counts of two columns, the second fastest.
+    """
+    shares = [counts.reshape(n_first, -1) / max(counts.sum(), 1) for counts in (synthetic, real)]
+    gaps = [half_l1_to(shares[0].sum(axis=axis), shares[1].sum(axis=axis)) for axis in (0, 1)]
+    return bool(max(gaps) > BROKEN)
+
+
 @register("fidelity.pairs")
 def measure_pairs(comparison: Comparison, rng: np.random.Generator) -> Iterable[Estimate]:
     """How much of the dependence between columns is lost: 0 none, 1 as much as in independent columns.
 
     D = mean over pairs of half the absolute difference between the associations of a table and the holdout;
     score = (D_synthetic - D_train) / (D_independent - D_train), at equal effective numbers of rows. Bins are
-    fifths of real rows, missing cells have one of their own. `fidelity.pairs.target` takes the pairs of the
+    fifths of real rows, missing cells have one of their own. A column whose bins are filled so differently
+    that more than half of its rows would have to move counts as independent of all others: that it depends on
+    nothing, as a constant does, would else look like a small distance. `fidelity.pairs.target` takes the pairs of the
     target alone, which are few among all and matter most.
     """
     columns = comparison.layout.modelled
@@ -142,18 +155,21 @@ def _chosen_pairs(
 def _distances(first: Coded, second: Coded, rows: BlockedRows) -> PairDistances:
     """The distances of one pair, at the size of comparison and in subsamples."""
 
-    def associations(sample: Sample, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        parts, draws = sample.counts(a * second.n_bins + b, first.n_bins * second.n_bins)
-        return association(parts, first.n_bins), association(draws, first.n_bins)
+    def counted(sample: Sample, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return sample.counts(a * second.n_bins + b, first.n_bins * second.n_bins)
 
-    real, real_draws = associations(rows.holdout, first.holdout, second.holdout)
+    real = counted(rows.holdout, first.holdout, second.holdout)
+    synthetic = counted(rows.synthetic, first.synthetic, second.synthetic)
     tables = (
-        associations(rows.synthetic, first.synthetic, second.synthetic),
-        associations(rows.train, first.train, second.train),
-        associations(rows.train, first.independent, second.independent),
+        synthetic,
+        counted(rows.train, first.train, second.train),
+        counted(rows.train, first.independent, second.independent),
     )
-    points = [float(half_l1_to(parts, real).mean()) for parts, _ in tables]
-    draws = np.stack([half_l1_to(draws, real_draws) for _, draws in tables])
+    real_parts, real_draws = (association(counts, first.n_bins) for counts in real)
+    points = [float(half_l1_to(association(parts, first.n_bins), real_parts).mean()) for parts, _ in tables]
+    draws = np.stack([half_l1_to(association(draws, first.n_bins), real_draws) for _, draws in tables])
+    if broken(synthetic[0].sum(axis=0), real[0].sum(axis=0), first.n_bins):
+        points[0], draws[0] = points[2], draws[2]
     return PairDistances(points[0], points[1], points[2], draws)
 
 

@@ -203,7 +203,7 @@ def _patterns(comparison: Comparison, rows: Rows) -> np.ndarray:
 
 @register("fidelity.rare")
 def measure_rare_share(comparison: Comparison, rng: np.random.Generator) -> Estimate:
-    """Share of the positive class in synthetic rows minus its share in real ones, which is the floor."""
+    """Share of the positive class in synthetic rows minus its share in real ones."""
     name = "fidelity.rare.share"
     if comparison.target is None or comparison.target.positive is None:
         return not_assessable(name, "no target with classes was named")
@@ -217,7 +217,7 @@ def measure_rare_share(comparison: Comparison, rng: np.random.Generator) -> Esti
         lo,
         hi,
         ideal=0.0,
-        floor=real,
+        floor=0.0,
         bad=-real,
         n=n,
         n_effective=n_effective,

@@ -15,7 +15,6 @@ from tabdiff.evaluation.registry import register
 
 __all__ = ["copied_units", "copies", "identifiable", "is_continuous", "reused_values"]
 
-IDENTIFYING_SHARE = 0.05
 VALUES_ALPHA = 1e-6
 
 
@@ -122,5 +121,4 @@ def identifiable(comparison: Comparison) -> Estimate:
         n=n,
         method="Wilson",
         note="share of real rows that no other real row equals",
-        details={"identifying": k / n >= IDENTIFYING_SHARE, "threshold": IDENTIFYING_SHARE},
     )

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from tabdiff.evaluation.comparison import Comparison, compare
+from tabdiff.evaluation.comparison import Comparison
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.intervals import clopper_pearson, delong_auc, fisher_greater
 from tabdiff.evaluation.privacy.field import Field, Scores, measure_field
 from tabdiff.evaluation.privacy.limits import limit_estimates
 from tabdiff.evaluation.privacy.tails import near_copies, outlier_run, tail_scan
 from tabdiff.evaluation.privacy.units import MIN_UNITS, Units, refusal, units_of
+from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.registry import register
 
 __all__ = ["auc_estimate", "leak_score", "membership", "rare_refusal", "roc", "tpr_estimate"]

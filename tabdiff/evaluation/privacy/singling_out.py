@@ -19,6 +19,8 @@ from tabdiff.evaluation.registry import register
 __all__ = ["Condition", "extremes", "from_row", "risk", "singled_out", "singling_out"]
 
 WINDOW = 0.1  # share of synthetic rows on either side of a number
+CELLS = 300_000_000  # to be looked at before conditions become fewer than the budget's attacks
+MIN_CONDITIONS = 200
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def singling_out(comparison: Comparison, rng: np.random.Generator) -> Estimate:
     if why:
         return not_assessable(name, why)
     n_pool = units.train.n_units + units.holdout.n_units
-    drawn = rng.integers(len(comparison.synthetic), size=comparison.budget.n_attacks)
+    n_tried = min(comparison.budget.n_attacks, max(MIN_CONDITIONS, CELLS // n_pool))
+    drawn = rng.integers(len(comparison.synthetic), size=n_tried)
     sorted_cells = {c.name: _sorted(comparison.synthetic, c) for c in comparison.layout.modelled}
     tried = extremes(comparison.layout.of_kind("numeric"), comparison.synthetic)
     tried += [from_row(comparison, int(row), sorted_cells, n_pool, rng) for row in drawn]

@@ -15,8 +15,9 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
 from tabdiff.errors import InputError
-from tabdiff.evaluation.comparison import Comparison, Target, budget_of, compare
+from tabdiff.evaluation.comparison import Comparison, Target, budget_of
 from tabdiff.evaluation.features import boosting_features
+from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.utility.models import Learner, Table
 from tabdiff.evaluation.utility.question import r2, usable_labels
 from tabdiff.evaluation.utility.ranking import average_precision, rank

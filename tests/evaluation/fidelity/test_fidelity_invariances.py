@@ -1,4 +1,4 @@
-"""What may not change a number: the order of rows and columns, names, labels, and units where ranks decide."""
+"""What may not change a number: the order of rows and columns, names, labels, units where ranks decide."""
 
 import numpy as np
 import pytest

@@ -7,9 +7,9 @@ import pandas as pd
 
 import tabdiff.evaluation.privacy  # noqa: F401  registers the measures
 from tabdiff.datasets import make_transactions
-from tabdiff.evaluation.comparison import compare
 from tabdiff.evaluation.intervals import holm
 from tabdiff.evaluation.neighbours import fit_space, nearest
+from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.registry import MEASURES, measure_all
 
 PRIVACY = [

@@ -4,10 +4,10 @@ import pytest
 from privacy_cases import fresh, joined, judge, real, smallest_p
 
 from tabdiff.errors import InputError
-from tabdiff.evaluation.comparison import compare
 from tabdiff.evaluation.privacy.inference import best_constant, choose_secrets, halves, hits, tolerance
 from tabdiff.evaluation.privacy.singling_out import Condition, risk, singled_out
 from tabdiff.evaluation.privacy.units import Side, Units, units_of
+from tabdiff.evaluation.reading import compare
 
 INFERENCE = ["privacy.attribute_inference"]
 

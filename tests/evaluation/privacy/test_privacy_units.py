@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 from privacy_cases import fresh, joined, judge, real, smallest_p
 
-from tabdiff.evaluation.comparison import compare
 from tabdiff.evaluation.intervals import wilson
 from tabdiff.evaluation.privacy.units import (
     ROWS_PER_UNIT,
@@ -14,6 +13,7 @@ from tabdiff.evaluation.privacy.units import (
     sample,
     units_of,
 )
+from tabdiff.evaluation.reading import compare
 
 OPTIONS = {"budget": "fast"}
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tabdiff.datasets import make_transactions
-from tabdiff.evaluation.comparison import compare
+from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.registry import MEASURES
 from tabdiff.evaluation.utility.augmentation import NAMES
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, r2_score
 
-from tabdiff.evaluation.comparison import compare
+from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.utility.question import (
     RECALL_GRID,
     Exam,

@@ -1,0 +1,315 @@
+"""From the tables that a user has to a `Comparison`; what cannot be judged is refused here, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tabdiff import frames
+from tabdiff.errors import ControlContaminated, InputError, SchemaError
+from tabdiff.evaluation.comparison import (
+    Budget,
+    ColumnLayout,
+    Comparison,
+    Layout,
+    Rows,
+    Target,
+    budget_of,
+)
+from tabdiff.evaluation.intervals import fisher_greater
+from tabdiff.schema import Column, Storage
+
+__all__ = ["MAX_FEW_VALUES", "compare"]
+
+MAX_FEW_VALUES = 10  # numbers with so few values are compared as levels
+MAX_CLASSES = 50
+IDENTIFIER_SHARE = 0.95
+MIN_ROWS_OF_IDENTIFIERS = 50
+CONTAMINATION_ALPHA = 1e-4
+MIN_SHARED = 5  # rows in common below this are no matter
+TIMES = (Storage.DATETIME, Storage.DURATION)
+NUMBERS = (Storage.INT, Storage.FLOAT, Storage.BOOL)
+
+
+def compare(
+    train: Any,
+    synthetic: Any,
+    holdout: Any = None,
+    target: Hashable | None = None,
+    *,
+    positive: Any = None,
+    group: Hashable | None = None,
+    model: Any = None,
+    sensitive: Sequence[Hashable] = (),
+    known: Sequence[Hashable] = (),
+    budget: str | Budget = "standard",
+    alpha: float = 0.01,
+    seed: int = 0,
+) -> Comparison:
+    """Read the tables and check that they can be judged.
+
+    Arguments as in `evaluate`.
+    Raises `InputError` for empty tables, infinite numbers and arguments out of range, `SchemaError` for
+    columns that differ in name or in what they hold, `ControlContaminated` if the holdout shares rows with
+    train or with the synthetic table beyond what chance explains.
+    """
+    tables = {"train": train, "synthetic": synthetic} | ({} if holdout is None else {"holdout": holdout})
+    if holdout is not None and (holdout is train or holdout is synthetic):
+        same = "train" if holdout is train else "synthetic"
+        raise ControlContaminated(
+            f"`holdout` is the same object as `{same}`. Pass real rows that no generator has seen."
+        )
+    read = {role: _read(role, table) for role, table in tables.items()}
+    names = list(read["train"])
+    for role, columns in read.items():
+        _check_names(role, names, list(columns))
+    forced = {} if target is None else {target: "target"}
+    forced |= {} if group is None else {group: "identifier"}
+    _check_known("target", [target] if target is not None else [], names)
+    _check_known("group", [group] if group is not None else [], names)
+    _check_known("sensitive", sensitive, names)
+    _check_known("known", known, names)
+    if not 0 < alpha < 0.5:
+        raise InputError(f"alpha is {alpha!r}. Pass a level between 0 and 0.5, such as 0.01.")
+
+    layout, rows = _align(read, names, forced)
+    parts = {role: rows[role] for role in tables}
+    groups = None if group is None else layout[group]
+    if holdout is None:
+        order = np.random.default_rng([seed, 0]).permutation(len(parts["train"]))
+        half = len(order) // 2
+        parts["holdout"], parts["train"] = parts["train"][order[half:]], parts["train"][order[:half]]
+    comparison = Comparison(
+        layout,
+        parts["train"],
+        parts["synthetic"],
+        parts["holdout"],
+        holdout is not None,
+        None if target is None else _target(layout[target], parts["train"], positive),
+        budget_of(budget),
+        alpha,
+        seed,
+        None if groups is None else parts["train"].column(groups),
+        None if groups is None else parts["holdout"].column(groups),
+        model,
+        {role: table for role, table in tables.items()},
+        tuple(sensitive),
+        tuple(known),
+    )
+    if holdout is not None:
+        _check_control(comparison)
+    return comparison
+
+
+# --- reading ---
+
+
+def _read(role: str, table: Any) -> dict[Hashable, Column]:
+    """The columns by name; errors name the table."""
+    try:
+        columns, _ = frames.read(table)
+    except InputError as error:
+        raise type(error)(f"`{role}`: {error}") from error
+    for column in columns:
+        if column.storage is Storage.FLOAT:
+            _check_finite(role, column)
+    return {column.name: column for column in columns}
+
+
+def _check_finite(role: str, column: Column) -> None:
+    infinite = ~column.missing & ~np.isfinite(column.values)
+    if infinite.any():
+        row = int(np.argmax(infinite))
+        raise InputError(
+            f"`{role}`: column {column.name!r} holds {infinite.sum()} infinite values, the first is "
+            f"{column.values[row]} in row {row}. Nothing is judged with them left out: replace them by missing "
+            "or finite values."
+        )
+
+
+def _check_names(role: str, expected: list[Hashable], given: list[Hashable]) -> None:
+    lacking = [name for name in expected if name not in given]
+    extra = [name for name in given if name not in expected]
+    if lacking or extra:
+        raise SchemaError(
+            f"`{role}` has other columns than `train`. Lacking: {lacking}. Extra: {extra}. Pass the same "
+            "columns in every table."
+        )
+
+
+def _check_known(argument: str, given: Sequence[Hashable], names: list[Hashable]) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise InputError(f"`{argument}` names {unknown}, which the tables lack. Columns: {names}.")
+
+
+def _align(
+    read: dict[str, dict[Hashable, Column]], names: list[Hashable], forced: dict[Hashable, str]
+) -> tuple[Layout, dict[str, Rows]]:
+    """The layout that the real tables decide, and every table's rows in it."""
+    places = {"numeric": 0, "categorical": 0, "identifier": 0}
+    layouts: list[ColumnLayout] = []
+    cells: dict[str, dict[str, list[np.ndarray]]] = {role: {kind: [] for kind in places} for role in read}
+    for name in names:
+        columns = {role: read[role][name] for role in read}
+        layout, coded = _align_column(name, columns, forced.get(name, ""))
+        layouts.append(replace(layout, place=places[layout.kind]))
+        places[layout.kind] += 1
+        for role in read:
+            cells[role][layout.kind].append(coded[role])
+    rows = {role: _stack(cells[role], len(read[role][names[0]])) for role in read}
+    return Layout(tuple(layouts)), rows
+
+
+def _stack(cells: dict[str, list[np.ndarray]], n: int) -> Rows:
+    def joined(kind: str, dtype: Any) -> np.ndarray:
+        return np.column_stack(cells[kind]).astype(dtype) if cells[kind] else np.empty((n, 0), dtype=dtype)
+
+    return Rows(
+        joined("numeric", np.float64), joined("categorical", np.int64), joined("identifier", np.int64)
+    )
+
+
+def _align_column(
+    name: Hashable, columns: dict[str, Column], forced: str
+) -> tuple[ColumnLayout, dict[str, np.ndarray]]:
+    """The layout of one column (place 0 for now) and its cells in every table."""
+    filled = {role: column for role, column in columns.items() if not column.missing.all()}
+    storage = next((c.storage for role, c in filled.items() if role != "synthetic"), columns["train"].storage)
+    _check_storages(name, storage, filled)
+    if storage is Storage.LABEL:
+        return _align_levels(name, storage, columns, _labels, forced)
+    values = {role: _as_numbers(column) for role, column in columns.items()}
+    real = np.concatenate([cells for role, cells in values.items() if role != "synthetic"])
+    real = real[~np.isnan(real)]
+    distinct = np.unique(real)
+    limit = MAX_CLASSES if forced == "target" else MAX_FEW_VALUES
+    few = storage not in TIMES and 0 < len(distinct) <= min(limit, max(2, len(real) // 20))
+    if storage is Storage.BOOL or few or forced == "identifier":
+        return _align_levels(name, storage, columns, _number_labels, forced)
+    whole = bool(len(real)) and bool((real == np.round(real)).all())
+    return ColumnLayout(name, "numeric", 0, storage, whole=whole), values
+
+
+def _check_storages(name: Hashable, expected: Storage, filled: dict[str, Column]) -> None:
+    """Raise `SchemaError` unless all tables hold the same sort of cells in this column."""
+    for role, column in filled.items():
+        alike = column.storage is expected or (column.storage in NUMBERS and expected in NUMBERS)
+        if not alike:
+            example = column.describe(column.observed[0])
+            raise SchemaError(
+                f"column {name!r} holds {column.storage} cells in `{role}`, such as {example!r}, and "
+                f"{expected} cells in the real tables. Convert it, so that all tables hold the same."
+            )
+
+
+def _as_numbers(column: Column) -> np.ndarray:
+    """Cells as float64, NaN where missing; times in seconds."""
+    values = column.values.astype(np.float64)
+    if column.unit is not None:
+        values = values * float(np.array(1, dtype=f"m8[{column.unit}]") / np.timedelta64(1, "s"))
+    return np.where(column.missing, np.nan, values)
+
+
+def _labels(column: Column) -> tuple[np.ndarray, tuple[Any, ...]]:
+    if column.storage is Storage.LABEL:
+        return np.where(column.missing, -1, column.values), column.levels
+    return np.full(len(column), -1), ()
+
+
+def _number_labels(column: Column) -> tuple[np.ndarray, tuple[Any, ...]]:
+    distinct = np.unique(column.observed)
+    codes = np.where(column.missing, -1, np.searchsorted(distinct, column.values))
+    return codes, tuple(column.describe(value) for value in distinct)
+
+
+def _align_levels(
+    name: Hashable, storage: Storage, columns: dict[str, Column], read_labels: Any, forced: str
+) -> tuple[ColumnLayout, dict[str, np.ndarray]]:
+    """Codes into levels that the tables share: real ones first, then those of synthetic rows alone."""
+    parts = {role: read_labels(column) for role, column in columns.items()}
+    code_of: dict[Any, int] = {}
+    for role in sorted(parts, key=lambda role: role == "synthetic"):
+        for level in parts[role][1]:
+            code_of.setdefault(level, len(code_of))
+        if role != "synthetic":
+            n_real = len(code_of)
+    coded = {}
+    for role, (codes, levels) in parts.items():
+        table = np.array([code_of[level] for level in levels] + [-1], dtype=np.int64)
+        coded[role] = table[codes]
+    real = np.concatenate([cells for role, cells in coded.items() if role != "synthetic"])
+    observed = int((real >= 0).sum())
+    distinct_share = n_real / observed if observed else 0.0
+    named = observed >= MIN_ROWS_OF_IDENTIFIERS and distinct_share >= IDENTIFIER_SHARE
+    is_id = forced == "identifier" or (named and forced != "target")
+    kind = "identifier" if is_id else "categorical"
+    return ColumnLayout(name, kind, 0, storage, tuple(code_of), n_real), coded
+
+
+def _target(column: ColumnLayout, train: Rows, positive: Any) -> Target:
+    """The target and the code of its positive class: the one asked for, or the rarest of train."""
+    if column.kind != "categorical":
+        if positive is not None:
+            raise InputError(
+                f"positive={positive!r} needs a target with classes, but {column.name!r} holds numbers with "
+                "many values."
+            )
+        return Target(column, None)
+    cells = train.column(column)
+    if (cells < 0).any():
+        raise InputError(
+            f"the target {column.name!r} is missing in {(cells < 0).sum()} of {len(cells)} rows of `train`. "
+            "Drop these rows, or fill it."
+        )
+    if positive is None:
+        counts = np.bincount(cells, minlength=column.n_real_levels)[: column.n_real_levels]
+        present = np.flatnonzero(counts)
+        return Target(column, int(present[np.argmin(counts[present])]))
+    if positive not in column.levels[: column.n_real_levels]:
+        known = list(column.levels[: column.n_real_levels])
+        raise InputError(f"positive is {positive!r}, which the target never is. Known: {known}.")
+    return Target(column, column.levels.index(positive))
+
+
+# --- is the holdout a control? ---
+
+
+def _check_control(comparison: Comparison) -> None:
+    """Raise `ControlContaminated` if the holdout shares more rows with a table than chance explains."""
+    train, holdout = comparison.train.keys(), comparison.holdout.keys()
+    synthetic = comparison.synthetic.keys()
+    _check_overlap(train, holdout, comparison.rng("overlap"))
+    k_train, k_holdout = int(np.isin(train, synthetic).sum()), int(np.isin(holdout, synthetic).sum())
+    p = fisher_greater(k_holdout, len(holdout), k_train, len(train))
+    if k_holdout >= MIN_SHARED and p < CONTAMINATION_ALPHA:
+        raise ControlContaminated(
+            f"{k_holdout} of {len(holdout)} holdout rows occur verbatim in `synthetic`, but only {k_train} of "
+            f"{len(train)} train rows do (p = {p:.1e}): the generator has seen the holdout. Pass real rows "
+            "that it never saw."
+        )
+
+
+def _check_overlap(train: np.ndarray, holdout: np.ndarray, rng: np.random.Generator) -> None:
+    """Raise if more holdout rows equal train rows than would after a random split of the same rows.
+
+    train, holdout: (n,), (m,) keys. What is beyond 199 random splits, and beyond four of their standard
+    deviations, is no chance.
+    """
+    shared = int(np.isin(holdout, train).sum())
+    if shared < MIN_SHARED:
+        return
+    _, counts = np.unique(np.concatenate([train, holdout]), return_counts=True)
+    repeated = np.append(counts[counts > 1], (counts == 1).sum())  # rows of their own in one lump at the end
+    in_train = rng.multivariate_hypergeometric(repeated, len(train), size=199, method="marginals")[:, :-1]
+    draws = np.where(in_train > 0, repeated[:-1] - in_train, 0).sum(axis=1)
+    expected, spread = float(draws.mean()), float(draws.std())
+    if shared > draws.max() and shared > expected + 4 * max(spread, 1.0):
+        raise ControlContaminated(
+            f"{shared} of {len(holdout)} holdout rows equal train rows in every column; a random split of "
+            f"these rows would share {expected:.0f}. The holdout is no control: split again with "
+            "`tabdiff.evaluation.split`, which keeps equal rows (and one person's rows) on one side."
+        )
