@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from tabdiff.errors import ConditionError, InputError
-from tabdiff.inputs import LEARNING_PARAMETERS, read_table, table_config
+from tabdiff.inputs import LEARNING_PARAMETERS, check_names, read_rows, read_table, table_config
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.schema import Column, Kind, Storage, infer_schema
 from tabdiff.seeds import seed_sequence
@@ -55,6 +55,10 @@ class TableSynthesizer(BaseEstimator):
         "auto", "cpu", "cuda", ...
     compile : bool, default=False
         Train with `torch.compile`. It takes about a minute to warm up, which only long runs win back.
+    memorisation_brake : bool or "auto", default="auto"
+        End training when the losses begin to tell training rows from held-out ones. The brake holds out a
+        fifth of the rows of each class that it watches. "auto" watches classes (without a target, tables) of
+        50 to 1,999 rows, True larger ones as well, False none. `history_` shows what it saw.
 
     Attributes
     ----------
@@ -101,6 +105,7 @@ class TableSynthesizer(BaseEstimator):
         method="few-step",
         device="auto",
         compile=False,
+        memorisation_brake="auto",
     ):
         self.target = target
         self.random_state = random_state
@@ -113,6 +118,7 @@ class TableSynthesizer(BaseEstimator):
         self.method = method
         self.device = device
         self.compile = compile
+        self.memorisation_brake = memorisation_brake
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -199,6 +205,45 @@ class TableSynthesizer(BaseEstimator):
             )
         return self._template.rebuild(self._with_target(columns, label))
 
+    def score_samples(self, X):
+        """How well each row fits the model, the higher the better, as for scikit-learn's density estimators.
+
+        The score is minus the denoising loss of the row, averaged over 60 draws of noise that are the same
+        for every row, numbers and levels alike. It is no log-likelihood; it only orders rows, best those of
+        one class. Missing numbers add nothing of their own. A row's score does not depend on the rows beside
+        it, nor on a seed.
+
+        A model that has learned rows by heart scores them higher than new rows of the same law: that is the
+        loss attack on membership. The noise levels are those at which it told most, measured on models of 400
+        rows of three laws: its AUC is flat where numbers hold noise of .03 to .2 standard deviations, lower
+        on both sides, and grows with the number of draws up to about 60.
+
+        Parameters
+        ----------
+        X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
+            Rows with the columns of the fitted table in their order, target included. It is not changed.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_rows,)
+            One float for each row; minus infinity for rows that the model cannot make, since fit has not seen
+            one of their levels, their class, or a missing cell in that column. Zeros if all columns beside
+            the target are constant.
+
+        Raises
+        ------
+        SchemaError
+            If the columns are others than in fit.
+        """
+        check_is_fitted(self, "_model")
+        columns, _ = read_rows(X, self)
+        check_names(columns, self._names)
+        if self._target is None:
+            return self._model.row_scores(columns, None)
+        name = self._target.column.name
+        label = self._target.read_codes(columns[self._names.index(name)])
+        return self._model.row_scores([column for column in columns if column.name != name], label)
+
     def _labels(self, n: int, where: Mapping | None, rng: np.random.Generator) -> np.ndarray | None:
         """The class of each row to draw: as the condition says, or by the law of the table."""
         if where is not None:
@@ -265,6 +310,13 @@ class _Target:
     def without_rows(self) -> _Target:
         """The same target without the rows it was read from."""
         return _Target(self.column.without_cells(), self.values, self.counts, self.codes[:0].copy())
+
+    def read_codes(self, column: Column) -> np.ndarray:
+        """Which of the known values each cell of another column has: (n,) int64, -1 for none of them."""
+        known = {value: code for code, value in enumerate(self.classes)}
+        values, place = np.unique(column.values, return_inverse=True)
+        codes = np.array([known.get(column.describe(value), -1) for value in values], dtype=np.int64)
+        return np.where(column.missing, -1, codes[place])
 
     def cells(self, codes: np.ndarray) -> Column:
         """The column with the value of each code."""

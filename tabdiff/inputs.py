@@ -13,12 +13,20 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from tabdiff import frames
-from tabdiff.errors import InputError
+from tabdiff.errors import InputError, SchemaError
 from tabdiff.frames import Template
 from tabdiff.schema import Column
 from tabdiff.tables import TableConfig
 
-__all__ = ["LEARNING_PARAMETERS", "RowTemplate", "class_labels", "read_table", "table_config"]
+__all__ = [
+    "LEARNING_PARAMETERS",
+    "RowTemplate",
+    "check_names",
+    "class_labels",
+    "read_rows",
+    "read_table",
+    "table_config",
+]
 
 LEARNING_PARAMETERS: dict[str, list[Any]] = {
     "random_state": ["random_state", np.random.Generator, np.random.SeedSequence],
@@ -29,6 +37,7 @@ LEARNING_PARAMETERS: dict[str, list[Any]] = {
     "method": [StrOptions({"few-step", "tabddpm"})],
     "device": [str],
     "compile": ["boolean"],
+    "memorisation_brake": ["boolean", StrOptions({"auto"})],
     "verbose": ["boolean"],
 }
 """Constraints of the constructor parameters that the public classes share, as scikit-learn states them."""
@@ -56,6 +65,13 @@ def read_table(X: Any, estimator: BaseEstimator) -> tuple[list[Column], Template
     Raises scikit-learn's own `ValueError` or `TypeError` for arrays that are sparse, complex, empty or not
     two-dimensional, and `InputError` for frames without rows or columns and for what is no table at all.
     """
+    columns, template = read_rows(X, estimator)
+    _note_names(columns, estimator)
+    return columns, template
+
+
+def read_rows(X: Any, estimator: BaseEstimator) -> tuple[list[Column], Template | RowTemplate]:
+    """As `read_table`, but leave `estimator` as it is."""
     data = X
     if isinstance(X, list):
         # of objects, so that a number beside text stays a number, and an integer beside a float an integer
@@ -64,7 +80,6 @@ def read_table(X: Any, estimator: BaseEstimator) -> tuple[list[Column], Template
     if not frames.is_frame(data) and (hasattr(data, "__array__") or hasattr(data, "toarray")):
         data = check_array(data, dtype=None, ensure_all_finite=False, estimator=estimator)
     columns, template = frames.read(data)
-    _note_names(columns, estimator)
     return columns, RowTemplate(template) if isinstance(X, list) else template
 
 
@@ -76,6 +91,26 @@ def _note_names(columns: list[Column], estimator: BaseEstimator) -> None:
         estimator.feature_names_in_ = np.array(names, dtype=object)
     elif hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
+
+
+def check_names(columns: list[Column], fitted: list[Hashable]) -> None:
+    """Raise `SchemaError`, worded as in scikit-learn, unless the columns have the fitted names in order."""
+    names = [column.name for column in columns]
+    if names == fitted:
+        return
+    unseen, gone = ([name for name in a if name not in b] for a, b in ((names, fitted), (fitted, names)))
+    message = "The feature names should match those that were passed during fit.\n"
+    if unseen:
+        message += f"Feature names unseen at fit time:\n{_listed(unseen)}"
+    if gone:
+        message += f"Feature names seen at fit time, yet now missing:\n{_listed(gone)}"
+    if not unseen and not gone:
+        message += "Feature names must be in the same order as they were in fit.\n"
+    raise SchemaError(f"{message}Expected {fitted[:10]}, got {names[:10]}.")
+
+
+def _listed(names: list[Hashable]) -> str:
+    return "".join(f"- {name}\n" for name in sorted(names, key=str)[:5]) + "- ...\n" * (len(names) > 5)
 
 
 def class_labels(y: Any) -> Any:
@@ -99,4 +134,5 @@ def table_config(estimator: BaseEstimator, kinds: Mapping[Hashable, str] | None)
         estimator.max_seconds,
         estimator.device,
         estimator.compile,
+        estimator.memorisation_brake,
     )

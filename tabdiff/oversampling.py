@@ -62,6 +62,10 @@ class DiffusionOverSampler(BaseOverSampler):
         "auto", "cpu", "cuda", ...
     compile : bool, default=False
         Train with `torch.compile`. It takes about a minute to warm up, which only long runs win back.
+    memorisation_brake : bool or "auto", default="auto"
+        End training when the losses begin to tell training rows from held-out ones. The brake holds out a
+        fifth of the rows of each class that it watches. "auto" watches classes of 50 to 1,999 rows, True
+        larger ones as well, False none. `model_.history` shows what it saw.
     verbose : bool, default=False
         Show progress bars.
 
@@ -122,6 +126,7 @@ class DiffusionOverSampler(BaseOverSampler):
         method="few-step",
         device="auto",
         compile=False,
+        memorisation_brake="auto",
         verbose=False,
     ):
         super().__init__(sampling_strategy=sampling_strategy)
@@ -134,6 +139,7 @@ class DiffusionOverSampler(BaseOverSampler):
         self.method = method
         self.device = device
         self.compile = compile
+        self.memorisation_brake = memorisation_brake
         self.verbose = verbose
 
     def __sklearn_tags__(self):

@@ -18,11 +18,14 @@ from torch import Tensor, nn
 from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import samplers
 from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess
+from tabdiff.diffusion.objectives import Objective
+from tabdiff.diffusion.scoring import FixedNoise, fixed_losses, fixed_noise
 from tabdiff.errors import InputError
+from tabdiff.memorisation import Brake, BrakeConfig, compared_rows, held_out_rows, watched_rows
 from tabdiff.methods import FewStep, Method
 from tabdiff.nets.mlp import MLPConfig, MLPDenoiser
 from tabdiff.seeds import torch_seed
-from tabdiff.training import History, TrainingConfig, TrainingData, bf16_pays, train
+from tabdiff.training import History, TrainingConfig, TrainingData, Watcher, bf16_pays, train
 from tabdiff.workers import Workers
 
 __all__ = [
@@ -42,7 +45,8 @@ class DiffusionConfig:
     held_out: share of the rows kept for the held-out loss (at most `max_held_out` rows; none in tables under
     500 rows). label_dropout: share of rows whose class is withheld in training, which guidance needs.
     rare_share: share of the training batches that a rare class is raised to, as far as `max_exposure`, the
-    number of times that one of its rows may be seen, allows.
+    number of times that one of its rows may be seen, allows. brake: when to stop because small classes are
+    learned by heart; None never does.
     """
 
     method: Method = field(default_factory=FewStep)
@@ -53,6 +57,7 @@ class DiffusionConfig:
     label_dropout: float = 0.1
     rare_share: float = 0.1
     max_exposure: float = 1000.0
+    brake: BrakeConfig | None = field(default_factory=BrakeConfig)
 
 
 def default_config(n_rows: int) -> DiffusionConfig:
@@ -60,7 +65,12 @@ def default_config(n_rows: int) -> DiffusionConfig:
     if n_rows < 5_000:
         network = MLPConfig(width=128, n_blocks=3)
         # no row is seen more than about a thousand times: beyond that small tables are learned by heart
-        training = TrainingConfig(max_steps=int(np.clip(4 * n_rows, 200, 2000)), batch_size=256)
+        # evaluations must be near enough to each other for the brake: a row is seen some fifty times between
+        training = TrainingConfig(
+            max_steps=int(np.clip(4 * n_rows, 200, 2000)),
+            batch_size=256,
+            evaluate_every=int(np.clip(n_rows // 5, 10, 100)),
+        )
     elif n_rows < 50_000:
         network = MLPConfig(width=192, n_blocks=4)
         training = TrainingConfig(max_steps=6000, batch_size=512, shards=2)
@@ -122,6 +132,7 @@ class FittedDiffusion:
     process: MixedProcess
     network: MLPDenoiser
     n_classes: int
+    objective: Objective
     history: History
 
     @property
@@ -211,6 +222,26 @@ class FittedDiffusion:
                     on_rows(len(rows))
         return out
 
+    def row_losses(self, rows: MixedBatch, label: Tensor | None) -> Tensor:
+        """Loss of each row at the method's `score_times`, all rows with the same noise: (B,) float64.
+
+        The loss of a row does not depend on the rows beside it. label: as for `sample`.
+        """
+        if not len(rows):
+            return torch.zeros(0, dtype=torch.float64)
+        size = min(_chunk_rows(self.process), 256)
+        fixed = fixed_noise(self.process, self.config.method.score_times)
+
+        def losses(part: slice) -> Tensor:
+            told = None if label is None else label[part].to(self.device)
+            with torch.inference_mode():
+                batch = rows[part].to(self.device)
+                return fixed_losses(self.objective, self.network, batch, told, fixed, size).to("cpu")
+
+        parts = [slice(i, i + size) for i in range(0, len(rows), size)]
+        with Workers(self.device, len(parts)) as workers:
+            return torch.cat(list(workers.map(losses, parts)))
+
     def _predictor(self, network: Denoiser, label: Tensor | None, guidance: float) -> samplers.Predict:
         told = samplers.conditional(self.process, network, label)
         return samplers.guided(told, samplers.conditional(self.process, network, None), guidance)
@@ -258,14 +289,15 @@ def fit_diffusion(
     batch: at least one row with at least one feature; label: (B,) long in [0, n_classes), or None with
     n_classes 0. Every draw comes from children of `seed`.
     """
-    init_seed, train_seed, split_seed = map(torch_seed, seed.spawn(3))
+    init_seed, train_seed, split_seed, brake_seed = map(torch_seed, seed.spawn(4))
     layout = LevelLayout(n_levels, device)
     process = config.method.process(batch.num.shape[-1], layout)
     network = _build_network(process.n_num, layout, n_classes, config.network, init_seed).to(device)
     generator = torch.Generator(device).manual_seed(train_seed)
 
-    held = _held_out_rows(len(batch), label, config, split_seed)
-    data, held_out = _as_data(batch, label, ~held, device), None
+    watched, hidden = _rows_for_brake(len(batch), label, config, brake_seed)
+    held = _held_out_rows(len(batch), label, ~watched | hidden, config, split_seed)
+    data, held_out = _as_data(batch, label, ~(held | hidden), device), None
     if held.any():
         held_out = _as_data(batch, label, held, device)
     if data.label is not None:
@@ -281,18 +313,60 @@ def fit_diffusion(
             told = _drop_labels(told, n_classes, config.label_dropout, draws)
         return objective(denoiser, rows, told, draws)
 
-    averaged, history = train(network, row_loss, data, config.training, generator, held_out, on_step)
-    return FittedDiffusion(config, process, averaged, n_classes, history)
+    watchers: list[Watcher] = []
+    if config.brake is not None and hidden.any():
+        rows = compared_rows(watched, hidden, label, config.brake, brake_seed)
+        times = config.method.score_times[: config.brake.n_draws]
+        losses = _fixed_row_losses(objective, fixed_noise(process, times))
+        watchers = [Brake(config.brake, losses, _as_data(batch, label, rows, device), ~hidden[rows])]
+    averaged, history = train(
+        network, row_loss, data, config.training, generator, held_out, on_step, watchers
+    )
+    return FittedDiffusion(config, process, averaged, n_classes, objective, history)
 
 
-def _held_out_rows(n_rows: int, label: Tensor | None, config: DiffusionConfig, seed: int) -> Tensor:
-    """Choose rows for the held-out loss: (n_rows,) bool. Classes under 100 rows give none away."""
+def _rows_for_brake(
+    n_rows: int, label: Tensor | None, config: DiffusionConfig, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Rows of the classes that the brake watches, and those it keeps from training: (n_rows,) bool both."""
+    if config.brake is None:
+        nothing = torch.zeros(n_rows, dtype=torch.bool)
+        return nothing, nothing
+    watched = watched_rows(n_rows, label, config.brake)
+    return watched, held_out_rows(watched, label, config.brake, seed)
+
+
+def _fixed_row_losses(objective: Objective, fixed: FixedNoise) -> Callable[[nn.Module, TrainingData], Tensor]:
+    """The loss of each row at fixed times and noises, as the brake wants it."""
+
+    def losses(network: nn.Module, data: TrainingData) -> Tensor:
+        parts = [slice(i, i + 2048) for i in range(0, len(data), 2048)]
+        label = data.label
+        return torch.cat(
+            [
+                fixed_losses(
+                    objective, network, data.rows[part], None if label is None else label[part], fixed
+                )
+                for part in parts
+            ]
+        )
+
+    return losses
+
+
+def _held_out_rows(
+    n_rows: int, label: Tensor | None, spare: Tensor, config: DiffusionConfig, seed: int
+) -> Tensor:
+    """Choose rows for the held-out loss among the spare ones, (n_rows,) bool; returns the same.
+
+    Classes under 100 rows give none away, and tables under 500 neither.
+    """
     held = torch.zeros(n_rows, dtype=torch.bool)
     if n_rows < 500:
         return held
-    eligible = torch.ones(n_rows, dtype=torch.bool)
+    eligible = spare.clone()
     if label is not None:
-        eligible = torch.bincount(label)[label] >= 100
+        eligible &= torch.bincount(label)[label] >= 100
     candidates = eligible.nonzero()[:, 0]
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed))
     held[candidates[order[: min(int(config.held_out * n_rows), config.max_held_out)]]] = True

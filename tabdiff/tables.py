@@ -16,6 +16,7 @@ from torch import Tensor
 from tabdiff.batch import MixedBatch
 from tabdiff.encoding.table import TableEncoder
 from tabdiff.errors import InputError
+from tabdiff.memorisation import BrakeConfig
 from tabdiff.methods import METHODS
 from tabdiff.schema import Column, TableSchema, infer_schema
 from tabdiff.synthesis import (
@@ -34,7 +35,8 @@ __all__ = ["LearnedTable", "TableConfig", "learn_table"]
 class TableConfig:
     """What a user may decide about learning a table; None leaves the choice to the table's size.
 
-    kinds: column name to "numeric" or "categorical". method: a key of `methods.METHODS`.
+    kinds: column name to "numeric" or "categorical". method: a key of `methods.METHODS`. brake: whether
+    classes are watched for memorisation; "auto" watches small ones.
     """
 
     kinds: Mapping[Hashable, str] | None = None
@@ -43,6 +45,7 @@ class TableConfig:
     max_seconds: float | None = None
     device: str = "auto"
     compile: bool = False
+    brake: bool | str = "auto"
 
     def diffusion(self, n_rows: int) -> DiffusionConfig:
         """The full configuration for a table of this many rows."""
@@ -50,7 +53,8 @@ class TableConfig:
         training = replace(config.training, max_seconds=self.max_seconds, compile=self.compile)
         if self.max_steps is not None:
             training = replace(training, max_steps=self.max_steps)
-        return replace(config, method=METHODS[self.method](), training=training)
+        brake = {"auto": BrakeConfig(), True: BrakeConfig(max_rows=None), False: None}[self.brake]
+        return replace(config, method=METHODS[self.method](), training=training, brake=brake)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,29 @@ class LearnedTable:
             told = torch.from_numpy(label)
             batch = self.diffusion.revise(batch, told, draw_seed, t, n_steps)
         return self.encoder.decode(batch, np.random.default_rng(decode_seed))
+
+    def row_scores(self, columns: Sequence[Column], label: np.ndarray | None) -> np.ndarray:
+        """How well each row fits: minus `FittedDiffusion.row_losses`, (n,) float64; 0 without a model.
+
+        label: (n,) codes, -1 for classes that fit did not see. Rows that the model cannot make, for their
+        levels or their class were not in fit, score minus infinity. Raises `SchemaError` if the columns are
+        not those of fit.
+        """
+        possible = self.encoder.knows(columns)
+        if label is not None:
+            possible &= label >= 0
+        scores = np.full(len(possible), -np.inf)
+        rows = np.flatnonzero(possible)
+        if not len(rows):
+            return scores
+        known = [column.with_cells(column.values[rows], column.missing[rows]) for column in columns]
+        batch = self.encoder.encode(known, None)
+        if self.diffusion is None:
+            scores[rows] = 0.0
+            return scores
+        told = None if label is None else torch.from_numpy(label[rows])
+        scores[rows] = -self.diffusion.row_losses(batch, told).numpy()
+        return scores
 
 
 def _no_features(n_rows: int) -> MixedBatch:

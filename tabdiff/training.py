@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
@@ -20,7 +20,18 @@ from tabdiff.batch import MixedBatch
 from tabdiff.errors import TrainingError
 from tabdiff.workers import Workers
 
-__all__ = ["History", "RowLoss", "TrainingConfig", "TrainingData", "bf16_pays", "epochs", "train"]
+__all__ = [
+    "History",
+    "RowLoss",
+    "Stop",
+    "TrainingConfig",
+    "TrainingData",
+    "Watcher",
+    "bf16_pays",
+    "epochs",
+    "train",
+    "weights_of",
+]
 
 Model = TypeVar("Model", bound=nn.Module)
 RowLoss = Callable[[nn.Module, MixedBatch, Tensor | None, torch.Generator | None], Tensor]
@@ -81,17 +92,41 @@ class TrainingData:
 class History:
     """What happened in training.
 
-    loss, held_out: one value at each evaluation; steps: the step it was taken at. progress: share of the
-    steps or of the seconds that is used up, whichever is larger.
+    loss, held_out: one value at each evaluation; steps: the step it was taken at. attack_auc, attack_se: how
+    well losses tell training rows from held-out ones, and the standard error, at each evaluation; empty
+    unless memorisation was watched. progress: share of the steps or of the seconds that is used up,
+    whichever is larger. stopped_by: "steps", "seconds", "held-out loss" or the reason of a watcher, such as
+    "memorisation"; kept_step: the step whose averaged weights were kept.
     """
 
     steps: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     held_out: list[float] = field(default_factory=list)
+    attack_auc: list[float] = field(default_factory=list)
+    attack_se: list[float] = field(default_factory=list)
     n_steps: int = 0
     progress: float = 0.0
     seconds: float = 0.0
     stopped_by: str = "steps"
+    kept_step: int = 0
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What a watcher asks for: to end training for a reason, with the averaged weights of an earlier step."""
+
+    reason: str
+    weights: dict[str, Tensor]
+    step: int
+
+
+Watcher = Callable[[nn.Module, History], Stop | None]
+"""Called with the averaged network after each evaluation, without gradients; may write into the history."""
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """Copy a network's weights."""
+    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 def bf16_pays(device: torch.device) -> bool:
@@ -148,17 +183,20 @@ def train(
     generator: torch.Generator,
     held_out: TrainingData | None = None,
     on_step: Callable[[int, History], None] | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> tuple[Model, History]:
     """Minimise the mean of `row_loss` and return the averaged network and what happened.
 
     model, data and held_out are on the device of `generator`; `model` is trained in place, the returned
     network is a copy in evaluation mode. The held-out loss is always taken with the same noise, so that its
     values can be compared; with patience the last average within the tolerance of the best is kept,
-    otherwise the last of all.
+    otherwise the last of all. The first watcher that asks to stop is obeyed; its weights are kept unless
+    those of the best held-out loss are older.
 
     Raises `TrainingError` if the loss stops being finite.
     """
     started, history, best = time.perf_counter(), History(), _Best(config.tolerance)
+    stop: Stop | None = None
     batches = epochs(data.copies, len(data), config.batch_size, generator)
     with Workers(generator.device, config.shards) as workers:
         state = _State(model, row_loss, config, generator, workers)
@@ -170,17 +208,29 @@ def train(
             if history.progress >= 1 or history.n_steps % config.evaluate_every == 0:
                 _record(history, state, held_out)
                 if held_out is not None:
-                    best.offer(history.held_out[-1], state.average.model)
+                    best.offer(history.held_out[-1], history.n_steps, state.average.model)
+                stop = state.ask(watchers, history)
             if on_step is not None:
                 on_step(history.n_steps, history)
-            if config.patience and best.waited >= config.patience:
+            if stop is not None or (config.patience and best.waited >= config.patience):
                 break
 
-    history.stopped_by = _reason(history, config)
+    history.stopped_by = _reason(history, config) if stop is None else stop.reason
     history.seconds = time.perf_counter() - started
-    if config.patience and best.weights is not None:
-        state.average.model.load_state_dict(best.weights)
+    history.kept_step = _keep(state.average.model, history, best if config.patience else None, stop)
     return state.average.model, history
+
+
+def _keep(model: nn.Module, history: History, best: _Best | None, stop: Stop | None) -> int:
+    """Give the averaged network the oldest weights that are asked for, if any, and return their step."""
+    kept = [(stop.step, stop.weights)] if stop is not None else []
+    if best is not None and best.weights is not None:
+        kept.append((best.step, best.weights))
+    if not kept:
+        return history.n_steps
+    step, weights = min(kept, key=lambda entry: entry[0])
+    model.load_state_dict(weights)
+    return step
 
 
 class _State(Generic[Model]):
@@ -248,6 +298,16 @@ class _State(Generic[Model]):
         self.total.zero_()
         return mean
 
+    def ask(self, watchers: Sequence[Watcher], history: History) -> Stop | None:
+        """What the first watcher says that asks to stop; all of them are called."""
+
+        def ask_all() -> list[Stop | None]:
+            with torch.no_grad():
+                return [watch(self.average.model, history) for watch in watchers]
+
+        answers = self.workers.run(ask_all) if watchers else []
+        return next((answer for answer in answers if answer is not None), None)
+
     def held_out_loss(self, held_out: TrainingData) -> float:
         """Mean loss of the averaged network with the same noise every time."""
         fixed = torch.Generator(self.device).manual_seed(0)
@@ -271,14 +331,15 @@ class _Best:
     tolerance: float
     loss: float = math.inf
     weights: dict[str, Tensor] | None = None
+    step: int = 0
     waited: int = 0
 
-    def offer(self, loss: float, model: nn.Module) -> None:
+    def offer(self, loss: float, step: int, model: nn.Module) -> None:
         self.loss = min(self.loss, loss)
         self.waited += 1
         if loss <= (1 + self.tolerance) * self.loss:
             self.waited = 0
-            self.weights = {name: value.clone() for name, value in model.state_dict().items()}
+            self.step, self.weights = step, weights_of(model)
 
 
 def _progress(step: int, config: TrainingConfig, started: float) -> float:

@@ -37,8 +37,8 @@ FIDELITY = Rule(
 )
 FACE = Rule("errors frames inputs progress schema seeds tables", "imblearn numpy sklearn")
 PRIVACY = Rule(
-    "evaluation.comparison evaluation.estimates evaluation.intervals evaluation.neighbours evaluation.privacy "
-    "evaluation.registry",
+    "evaluation.comparison evaluation.estimates evaluation.intervals evaluation.neighbours "
+    "evaluation.privacy evaluation.registry",
     "numpy scipy",
 )
 
@@ -86,6 +86,7 @@ RULES = {
         "evaluation.privacy evaluation.published evaluation.registry evaluation.report "
         "evaluation.splitting evaluation.utility evaluation.verdict"
     ),
+    "tabdiff.evaluation.arguments": Rule("errors"),
     "tabdiff.evaluation.estimates": Rule("errors"),
     "tabdiff.evaluation.intervals": Rule("", "numpy scipy"),
     "tabdiff.evaluation.comparison": Rule("errors evaluation.intervals frames schema", "numpy"),
@@ -96,9 +97,7 @@ RULES = {
     "tabdiff.evaluation.audit": Rule(
         "errors evaluation.comparison evaluation.estimates evaluation.neighbours frames schema", "numpy scipy"
     ),
-    "tabdiff.evaluation.verdict": Rule(
-        "evaluation.estimates evaluation.explanations evaluation.intervals"
-    ),
+    "tabdiff.evaluation.verdict": Rule("evaluation.estimates evaluation.explanations evaluation.intervals"),
     "tabdiff.evaluation.drawing": Rule(),
     "tabdiff.evaluation.explanations": Rule(),
     "tabdiff.evaluation.pictures": Rule("evaluation.drawing evaluation.estimates"),
@@ -144,6 +143,7 @@ RULES = {
     "tabdiff.evaluation.privacy.field": Rule(
         "evaluation.comparison evaluation.neighbours evaluation.privacy.units", "numpy"
     ),
+    "tabdiff.evaluation.privacy.control": PRIVACY,
     "tabdiff.evaluation.privacy.copies": PRIVACY,
     "tabdiff.evaluation.privacy.tails": PRIVACY,
     "tabdiff.evaluation.privacy.limits": PRIVACY,

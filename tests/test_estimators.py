@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tabdiff import TableSynthesizer
+from tabdiff.errors import SchemaError
 
 N = 100
 
@@ -439,3 +440,117 @@ def test_compiled_training_gives_nearly_the_same_model():
         for compiled in (False, True)
     ]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+# --- scores -----------------------------------------------------------------------------------------------
+
+
+def target_in(make):
+    return 3 if make in (CONTAINERS["numpy"], CONTAINERS["list"]) else "card"
+
+
+def test_scores_are_the_same_in_every_container(container):
+    expected = synthesizer("card").fit(mixed_table()).score_samples(mixed_table())
+    X = container(mixed_table())
+    before = copy.deepcopy(X)
+    scores = synthesizer(target_in(container)).fit(X).score_samples(X)
+    assert scores.shape == (N,) and scores.dtype == np.float64
+    assert np.array_equal(scores, expected)
+    assert cells(X) == cells(before)
+
+
+@pytest.mark.parametrize("target", [None, "card"])
+def test_a_row_scores_the_same_in_any_company_and_order(target):
+    X = with_times(mixed_table(600))
+    model = synthesizer(target).fit(X)
+    scores = model.score_samples(X)
+    order = np.random.default_rng(0).permutation(600)
+    assert np.array_equal(model.score_samples(X.iloc[order]), scores[order])
+    parts = [model.score_samples(X.iloc[rows]) for rows in np.split(order, [1, 90, 500])]
+    assert np.array_equal(np.concatenate(parts), scores[order])
+    assert len(np.unique(scores)) == 600
+
+
+def test_scoring_leaves_the_model_and_its_draws_as_they_were():
+    model, other = (synthesizer("card").fit(mixed_table()) for _ in range(2))
+    before = set(vars(model))
+    model.score_samples(mixed_table(seed=1).head(7).assign(amount=1.5))
+    assert set(vars(model)) == before
+    assert cells(model.sample(9)) == cells(other.sample(9))
+
+
+def test_likely_rows_score_above_unlikely_ones():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    X = pd.DataFrame({"x": x, "y": x + 0.2 * rng.normal(size=600), "level": np.where(x > 0, "up", "down")})
+    model = TableSynthesizer(random_state=0, max_steps=300).fit(X)
+    crossed, mislabelled = X.assign(y=-X["y"]), X.assign(level=X["level"].to_numpy()[np.argsort(-x)])
+    flipped = X.assign(level=np.where(x > 0, "down", "up"))
+    likely = model.score_samples(X)
+    far = np.abs(x) > 0.5
+    assert (likely > model.score_samples(crossed))[far].mean() > 0.97
+    assert (likely > model.score_samples(flipped))[far].mean() > 0.97
+    assert likely.mean() > model.score_samples(mislabelled).mean()
+
+
+def test_rows_score_by_the_law_of_their_class():
+    rng = np.random.default_rng(0)
+    side = np.repeat(["left", "right"], 300)
+    X = pd.DataFrame({"x": np.where(side == "left", -2, 2) + rng.normal(size=600), "side": side})
+    model = TableSynthesizer("side", random_state=0, max_steps=300).fit(X)
+    swapped = X.assign(side=side[::-1])
+    own, other = model.score_samples(X), model.score_samples(swapped)
+    assert (own > other).mean() > 0.8
+    assert (own > other)[X["x"].abs() > 1.5].mean() > 0.97
+
+
+def test_rows_may_come_in_another_container_than_fit():
+    model = synthesizer("card").fit(mixed_table())
+    assert np.array_equal(
+        model.score_samples(CONTAINERS["polars"](mixed_table())), model.score_samples(mixed_table())
+    )
+
+
+def test_a_table_of_constants_scores_zero():
+    X = pd.DataFrame({"a": [1.0] * 9, "b": ["x"] * 9})
+    assert synthesizer().fit(X).score_samples(X).tolist() == [0.0] * 9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X[["count", "amount", "city", "card", "night"]], "must be in the same order"),
+        (lambda X: X.drop(columns="night"), "now missing:\n- night"),
+        (lambda X: X.drop(columns="card"), "now missing:\n- card"),
+        (lambda X: X.assign(age=1), "unseen at fit time:\n- age"),
+        (lambda X: X.assign(amount="much"), "column 'amount' holds label cells"),
+    ],
+    ids=["order", "column", "no target", "new", "type"],
+)
+def test_rows_that_are_not_of_the_table_are_refused(change, message):
+    model = synthesizer("card").fit(mixed_table())
+    with pytest.raises(SchemaError, match=message):
+        model.score_samples(change(mixed_table()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X.assign(city=X["city"].where(X.index > 3, "Rome")),
+        lambda X: X.assign(card=X["card"].astype(object).where(X.index > 3, "cash")),
+        lambda X: X.assign(card=X["card"].where(X.index > 3)),
+        lambda X: X.assign(count=X["count"].where(X.index > 3)),
+    ],
+    ids=["level", "class", "missing class", "missing number"],
+)
+def test_rows_that_the_model_cannot_make_score_minus_infinity(change):
+    X = mixed_table()
+    model = synthesizer("card").fit(X)
+    scores, changed = model.score_samples(X), model.score_samples(change(X))
+    assert np.isneginf(changed[:4]).all()
+    np.testing.assert_array_equal(changed[4:], scores[4:])
+
+
+def test_an_unfitted_model_scores_nothing():
+    with pytest.raises(NotFittedError):
+        synthesizer().score_samples(mixed_table())

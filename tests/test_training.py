@@ -10,7 +10,7 @@ from torch import nn
 
 from tabdiff.batch import MixedBatch
 from tabdiff.errors import TrainingError
-from tabdiff.training import TrainingConfig, TrainingData, epochs, train
+from tabdiff.training import Stop, TrainingConfig, TrainingData, epochs, train, weights_of
 
 
 class Weight(nn.Module):
@@ -200,6 +200,67 @@ def test_held_out_loss_is_a_mean_over_rows_however_many():
     settings = config(max_steps=1, evaluate_every=1, learning_rate=0.0)
     _, history, _ = run(squared, rows_of(1.0), settings, held_out)
     assert history.held_out == pytest.approx([sum(i**2 for i in range(5000)) / 5000], rel=1e-5)
+
+
+def test_a_watcher_ends_training_with_the_weights_it_names():
+    seen = {}
+
+    def watch(model, history):
+        assert not torch.is_grad_enabled()
+        seen[history.n_steps] = model.weight.item()
+        if history.n_steps == 30:
+            return Stop("enough", {"weight": torch.tensor([seen[20]])}, 20)
+        return None
+
+    model, settings = Weight(), config(max_steps=100, evaluate_every=10)
+    averaged, history = train(model, linear, rows_of(1.0), settings, generator(), watchers=[watch])
+    assert list(seen) == [10, 20, 30]
+    assert (history.stopped_by, history.n_steps, history.kept_step) == ("enough", 30, 20)
+    assert averaged.weight.item() == pytest.approx(seen[20]) != pytest.approx(seen[30])
+
+
+def test_of_several_watchers_all_are_asked_and_the_first_that_stops_is_obeyed():
+    asked = []
+
+    def watcher(name, at):
+        def watch(model, history):
+            asked.append(name)
+            return Stop(name, weights_of(model), history.n_steps) if history.n_steps >= at else None
+
+        return watch
+
+    watchers = [watcher("late", 30), watcher("early", 20), watcher("also early", 20)]
+    settings = config(max_steps=100, evaluate_every=10)
+    _, history = train(Weight(), linear, rows_of(1.0), settings, generator(), watchers=watchers)
+    assert history.stopped_by == "early"
+    assert asked == ["late", "early", "also early"] * 2
+
+
+@pytest.mark.parametrize(("step_of_watcher", "kept"), [(10, 10), (60, 30)])
+def test_the_older_of_best_and_named_weights_is_kept(step_of_watcher, kept):
+    """Past a held-out row that is nearest at step 30, since when each evaluation is worse."""
+    named = {}
+
+    def watch(model, history):
+        named[history.n_steps] = weights_of(model)
+        return Stop("late", named[step_of_watcher], step_of_watcher) if history.n_steps == 60 else None
+
+    settings = config(max_steps=1000, evaluate_every=10, learning_rate=0.01, tolerance=0.0, patience=50)
+    paths = [[], []]
+    for path, place in zip(paths, (5.0, None), strict=True):
+        held_out = rows_of(paths[0][2] if place is None else place)
+        averaged, history = train(
+            Weight(), squared, rows_of(9.0), settings, generator(), held_out, watchers=[watch]
+        )
+        path.extend(weights["weight"].item() for weights in named.values())
+    assert history.steps[history.held_out.index(min(history.held_out))] == 30
+    assert history.kept_step == kept
+    assert averaged.weight.item() == named[kept]["weight"].item()
+
+
+def test_the_last_step_is_kept_if_nobody_asks_for_another():
+    _, history, _ = run(squared, rows_of(1.0), config(max_steps=40, evaluate_every=10))
+    assert (history.kept_step, history.attack_auc, history.attack_se) == (40, [], [])
 
 
 def test_seconds_end_the_run():

@@ -18,7 +18,16 @@ from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import gaussian, multinomial
 from tabdiff.diffusion.schedules import KarrasSchedule, PowerSchedule, Schedule, alpha_bar_or_clean
 
-__all__ = ["Bucket", "Denoiser", "LevelLayout", "MixedProcess", "Prediction", "Reverse", "over_cells"]
+__all__ = [
+    "Bucket",
+    "Denoiser",
+    "LevelLayout",
+    "MixedProcess",
+    "Noise",
+    "Prediction",
+    "Reverse",
+    "over_cells",
+]
 
 Reverse = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -114,6 +123,19 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """What turns clean rows into noisy ones: one draw for each row, or with B = 1 the same for all.
+
+    eps: (B, *S, F), standard normal. keep: (B, *S, C), uniform in [0, 1): a level stays while alpha_bar is
+    above it. other: (B, *S, C) long, the level that takes its place.
+    """
+
+    eps: Tensor
+    keep: Tensor
+    other: Tensor
+
+
+@dataclass(frozen=True)
 class MixedProcess:
     """How rows turn into noise, and how one step leads back.
 
@@ -142,16 +164,28 @@ class MixedProcess:
         Unobserved numeric cells are standard normal noise at every time, so that their place carries no
         information, and their target is the conditional mean under that law: no stored value is ever read.
         """
-        eps = torch.randn(
-            batch.num.shape, generator=generator, device=batch.num.device, dtype=batch.num.dtype
+        return self.corrupt_given(
+            batch, t, self.noise(tuple(batch.cat.shape[:-1]), generator, batch.num.dtype)
         )
-        ab = over_cells(self.num_schedule.alpha_bar(t), batch.num)
+
+    def noise(
+        self, shape: tuple[int, ...], generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Noise:
+        """Draw the noise of rows; shape is (B, *S), dtype that of their numbers."""
+        device, levels = self.layout.n_levels.device, (*shape, len(self.layout))
+        eps = torch.randn((*shape, self.n_num), generator=generator, device=device, dtype=dtype)
+        keep = torch.rand(levels, generator=generator, device=device)
+        return Noise(eps, keep, multinomial.prior(levels, self.layout.n_levels, generator))
+
+    def corrupt_given(self, batch: MixedBatch, t: Tensor, noise: Noise) -> tuple[MixedBatch, Tensor]:
+        """As `corrupt`, given the noise: x_t and the target of the numeric output."""
+        eps, ab = noise.eps, over_cells(self.num_schedule.alpha_bar(t), batch.num)
         num, target = gaussian.corrupt(batch.num, eps, ab), self.prediction.target(batch.num, eps, ab)
         if batch.observed is not None:
             num = torch.where(batch.observed, num, eps)
             target = torch.where(batch.observed, target, self.prediction.target_of_noise(eps, ab))
         ab = over_cells(self.cat_schedule.alpha_bar(t), batch.cat)
-        return MixedBatch(num, multinomial.corrupt(batch.cat, ab, self.layout.n_levels, generator)), target
+        return MixedBatch(num, multinomial.corrupt_given(batch.cat, ab, noise.keep, noise.other)), target
 
     def predict(self, denoiser: Denoiser, x_t: MixedBatch, t: Tensor, label: Tensor | None) -> Prediction:
         """Ask the network what the clean rows are; t: (B,) or (1,) float64."""

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 __all__ = [
     "corrupt",
+    "corrupt_given",
     "draw",
     "log_marginal",
     "log_posterior",
@@ -44,8 +45,13 @@ def prior(shape: tuple[int, ...], n_levels: Tensor, generator: torch.Generator |
 
 def corrupt(x0: Tensor, ab: Tensor, n_levels: Tensor, generator: torch.Generator | None) -> Tensor:
     """Draw x_t from q(x_t | x_0) without ever forming a probability table."""
-    kept = torch.rand(x0.shape, generator=generator, device=x0.device) < ab
-    return torch.where(kept, x0, prior(tuple(x0.shape), n_levels, generator))
+    keep = torch.rand(x0.shape, generator=generator, device=x0.device)
+    return corrupt_given(x0, ab, keep, prior(tuple(x0.shape), n_levels, generator))
+
+
+def corrupt_given(x0: Tensor, ab: Tensor, keep: Tensor, other: Tensor) -> Tensor:
+    """x_t, given its noise: x0 where keep, uniform in [0, 1), is below ab, else the level `other`."""
+    return torch.where(keep < ab, x0, other)
 
 
 def log_marginal(log_p0: Tensor, ab: Tensor, n_levels: Tensor) -> Tensor:

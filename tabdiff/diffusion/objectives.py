@@ -6,15 +6,15 @@ categorical column (nats), averaged over all columns, so that no kind drowns the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import multinomial
-from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, over_cells
+from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, Noise, over_cells
 from tabdiff.diffusion.schedules import alpha_bar_or_clean
 
 __all__ = [
@@ -25,7 +25,30 @@ __all__ = [
     "stratified_times",
 ]
 
-Objective = Callable[[Denoiser, MixedBatch, Tensor | None, torch.Generator | None], Tensor]
+
+class Objective(Protocol):
+    """A loss for each row."""
+
+    @property
+    def process(self) -> MixedProcess:
+        """How rows turn into noise."""
+        ...
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        batch: MixedBatch,
+        label: Tensor | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Loss of each row at a random time and with random noise: (B,)."""
+        ...
+
+    def given(
+        self, denoiser: Denoiser, batch: MixedBatch, label: Tensor | None, t: Tensor, noise: Noise
+    ) -> Tensor:
+        """Loss of each row at times t, (B,) float64, with this noise, over its observed cells: (B,)."""
+        ...
 
 
 def stratified_times(n_rows: int, generator: torch.Generator | None, device: torch.device | str) -> Tensor:
@@ -52,6 +75,13 @@ def marginal_entropies(cat: Tensor, layout: LevelLayout) -> Tensor:
 def squared_errors(raw: Tensor, target: Tensor) -> Tensor:
     """Squared error summed over inner positions and features: (B,)."""
     return (raw.float() - target).square().flatten(1).sum(1)
+
+
+def _observed_errors(raw: Tensor, target: Tensor, batch: MixedBatch) -> Tensor:
+    """Squared error summed over the observed numeric cells: (B,)."""
+    if batch.observed is not None:
+        raw = torch.where(batch.observed, raw.float(), target)
+    return squared_errors(raw, target)
 
 
 def _sum_over_columns(values: Tensor) -> Tensor:
@@ -81,14 +111,25 @@ class CrossEntropyObjective:
         t = stratified_times(len(batch), generator, batch.num.device)
         x_t, target = self.process.corrupt(batch, t, generator)
         raw, logits = denoiser(x_t.num, x_t.cat, t, label)
-        loss = squared_errors(raw, target)
+        return self._with_surprise(squared_errors(raw, target), logits, batch) / _n_terms(batch)
+
+    def given(
+        self, denoiser: Denoiser, batch: MixedBatch, label: Tensor | None, t: Tensor, noise: Noise
+    ) -> Tensor:
+        """Loss of each row at times t with this noise, over its observed cells: (B,)."""
+        x_t, target = self.process.corrupt_given(batch, t, noise)
+        raw, logits = denoiser(x_t.num, x_t.cat, t, label)
+        return self._with_surprise(_observed_errors(raw, target, batch), logits, batch) / _n_terms(batch)
+
+    def _with_surprise(self, loss: Tensor, logits: Tensor, batch: MixedBatch) -> Tensor:
+        """The loss of the numbers plus the normalised cross-entropy of every column: (B,)."""
         for bucket, part in zip(
             self.process.layout.buckets, self.process.layout.split(logits.float()), strict=True
         ):
             x0 = batch.cat[..., bucket.columns]
             surprise = -torch.log_softmax(part, -1).gather(-1, x0[..., None])[..., 0]
             loss = loss + _sum_over_columns(surprise / self.entropies[bucket.columns].clamp_min(self.floor))
-        return loss / _n_terms(batch)
+        return loss
 
 
 @dataclass(frozen=True)
@@ -119,6 +160,16 @@ class VariationalObjective:
         return (squared_errors(raw, target) + self.bound_terms(logits, batch.cat, x_t.cat, t)) / _n_terms(
             batch
         )
+
+    def given(
+        self, denoiser: Denoiser, batch: MixedBatch, label: Tensor | None, t: Tensor, noise: Noise
+    ) -> Tensor:
+        """Loss of each row at times t with this noise, over its observed cells: (B,)."""
+        t = torch.ceil(t * self.n_steps).clamp(1, self.n_steps) / self.n_steps
+        x_t, target = self.process.corrupt_given(batch, t, noise)
+        raw, logits = denoiser(x_t.num, x_t.cat, t, label)
+        errors = _observed_errors(raw, target, batch)
+        return (errors + self.bound_terms(logits, batch.cat, x_t.cat, t)) / _n_terms(batch)
 
     def bound_terms(self, logits: Tensor, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """n_steps times the term of the bound at time t, summed over columns: (B,) nats."""

@@ -58,8 +58,12 @@ class Codec(Protocol):
         """Number of levels of the categorical feature, if there is one."""
         ...
 
-    def encode(self, column: Column, rng: np.random.Generator) -> Features:
-        """Turn cells into features; draws decide the place of a value inside its rank interval."""
+    def knows(self, column: Column) -> np.ndarray:
+        """Which cells can be encoded: (n,) bool."""
+        ...
+
+    def encode(self, column: Column, rng: np.random.Generator | None) -> Features:
+        """Turn cells into features; draws decide where in its ranks a value lies, the middle if None."""
         ...
 
     def decode(self, features: Features, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +92,11 @@ class ConstantCodec:
     n_num: int = 0
     n_levels: tuple[int, ...] = ()
 
-    def encode(self, column: Column, rng: np.random.Generator) -> Features:
+    def knows(self, column: Column) -> np.ndarray:
+        """Cells with the value."""
+        return ~column.missing & (column.values == self.value)
+
+    def encode(self, column: Column, rng: np.random.Generator | None) -> Features:
         """Make no features. Raises `SchemaError` for cells that are missing or hold another value."""
         unseen = np.unique(column.observed[column.observed != self.value])
         _check_known(column, unseen, np.array([self.value]), may_miss=False)
@@ -130,7 +138,11 @@ class LevelCodec:
         missing_code = n_levels if column.missing.any() else -1
         return cls(values, counts, code_of, missing_code, (n_levels + int(missing_code >= 0),))
 
-    def encode(self, column: Column, rng: np.random.Generator) -> Features:
+    def knows(self, column: Column) -> np.ndarray:
+        """Cells with a value that fit has seen, and missing ones if it has seen such."""
+        return np.where(column.missing, self.missing_code >= 0, _look_up(column.values, self.values)[1])
+
+    def encode(self, column: Column, rng: np.random.Generator | None) -> Features:
         """Look each value up. Raises `SchemaError` for values unseen in fit, or missing where none was."""
         values = np.where(column.missing, self.values[0], column.values)
         place, found = _look_up(values, self.values)
@@ -286,7 +298,7 @@ class NormalScores:
         n = len(observed)
         return cls(grid, grid.to_ticks(values[keep]), _score(low[keep] / n), _score(high[keep] / n))
 
-    def scores(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def scores(self, values: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
         """Scores of values, (n,) -> (n,) float64. Unseen values lie between the others, or at the ends."""
         ticks = self.grid.to_ticks(np.clip(values, *self.grid.to_values(self.ticks[[0, -1]])))
         left = np.searchsorted(self.ticks, ticks, side="right") - 1
@@ -323,9 +335,10 @@ def _score(rank: np.ndarray) -> np.ndarray:
     return ndtri(np.clip(rank, 1e-9, 1 - 1e-9)).astype(np.float32).astype(np.float64)
 
 
-def _draw(low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw from N(0, 1) between low and high, and stay inside when rounded to float32."""
-    rank = rng.uniform(ndtr(low), ndtr(high))
+def _draw(low: np.ndarray, high: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    """Draw from N(0, 1) between low and high (None: the median), and stay inside when rounded to float32."""
+    ranks = ndtr(low), ndtr(high)
+    rank = (ranks[0] + ranks[1]) / 2 if rng is None else rng.uniform(*ranks)
     ends = ((low, np.inf), (high, -np.inf))
     inner = [np.nextafter(end.astype(np.float32), np.float32(inside)) for end, inside in ends]
     return np.clip(ndtri(rank).astype(np.float32), *inner).astype(np.float64)
@@ -359,7 +372,11 @@ class NumericCodec:
         n_states = 1 + len(atoms) + int(missing_code >= 0)
         return cls(NormalScores.fit(spread), atoms, missing_code, (n_states,) if n_states > 1 else ())
 
-    def encode(self, column: Column, rng: np.random.Generator) -> Features:
+    def knows(self, column: Column) -> np.ndarray:
+        """All numbers, and missing cells if fit has seen such."""
+        return ~column.missing | (self.missing_code >= 0)
+
+    def encode(self, column: Column, rng: np.random.Generator | None) -> Features:
         """Score the spread-out cells and flag the others. Raises `SchemaError` for missing where none was."""
         _check_known(column, unseen=self.atoms[:0], known=self.atoms, may_miss=self.missing_code >= 0)
         place, is_atom = _look_up(column.values, self.atoms)

@@ -45,17 +45,14 @@ class TableEncoder:
         """Number of levels of each categorical feature."""
         return [count for codec in self.codecs for count in codec.n_levels]
 
-    def encode(self, columns: Sequence[Column], rng: np.random.Generator) -> MixedBatch:
+    def encode(self, columns: Sequence[Column], rng: np.random.Generator | None) -> MixedBatch:
         """Turn columns (the fitted ones, in their order) into float32 scores and levels.
+
+        Without rng nothing is drawn: tied values are put into the middle of their ranks, all of them.
 
         Raises `SchemaError` if the columns differ in name or order, or hold values that cannot be encoded.
         """
-        expected, given = [c.name for c in self.templates], [c.name for c in columns]
-        if expected != given:
-            raise SchemaError(f"the columns differ from those of fit. Expected {expected}, got {given}.")
-        aligned = [
-            _aligned(column, template) for column, template in zip(columns, self.templates, strict=True)
-        ]
+        aligned = self._aligned(columns)
         parts = [codec.encode(column, rng) for codec, column in zip(self.codecs, aligned, strict=True)]
         observed = np.concatenate([part.observed for part in parts], axis=1)
         return MixedBatch(
@@ -63,6 +60,17 @@ class TableEncoder:
             torch.from_numpy(np.concatenate([part.cat for part in parts], axis=1)),
             None if observed.all() else torch.from_numpy(observed),
         )
+
+    def knows(self, columns: Sequence[Column]) -> np.ndarray:
+        """Which rows `encode` can take, for fit has seen all of their levels: (n,) bool. Raises like it."""
+        pairs = zip(self.codecs, self._aligned(columns), strict=True)
+        return np.logical_and.reduce([codec.knows(column) for codec, column in pairs])
+
+    def _aligned(self, columns: Sequence[Column]) -> list[Column]:
+        expected, given = [c.name for c in self.templates], [c.name for c in columns]
+        if expected != given:
+            raise SchemaError(f"the columns differ from those of fit. Expected {expected}, got {given}.")
+        return [_aligned(column, template) for column, template in zip(columns, self.templates, strict=True)]
 
     def decode(self, batch: MixedBatch, rng: np.random.Generator) -> list[Column]:
         """Turn scores (B, F) and levels (B, C) into columns that could have been in the table."""

@@ -153,6 +153,13 @@ def test_scores_are_standard_normal(make, n):
     assert kstest(scores, ndtr).statistic < noise(n)
 
 
+def test_without_draws_tied_values_lie_in_the_middle_of_their_ranks():
+    scores = NormalScores.fit(np.array([1.0, 2.0, 2.0, 2.0, 5.0]))
+    cells = np.array([2.0, 1.0, 2.0, 5.0])
+    assert ndtr(scores.scores(cells, None)) == pytest.approx([0.5, 0.1, 0.5, 0.9], abs=1e-6)
+    assert scores.values_of(scores.scores(cells, None)).tolist() == cells.tolist()
+
+
 @pytest.mark.parametrize("make", LAWS.values(), ids=LAWS.keys())
 @pytest.mark.parametrize("n", [300, 20_000])
 def test_decoded_normal_scores_follow_the_law_of_the_column(make, n):
