@@ -93,6 +93,8 @@ def read(data: Any) -> tuple[list[Column], Template]:
     Raises `InputError` for anything else, for frames without rows or columns and for lazy frames, and
     `SchemaError` for names that occur twice, cells that are no scalars and integers beyond 64 bits.
     """
+    if isinstance(data, np.ma.MaskedArray):
+        raise InputError("got a masked array, whose mask would be lost. Call .filled(np.nan) first.")
     if isinstance(data, np.ndarray) and data.ndim != 2:
         raise InputError(f"a table needs 2 dimensions, got an array of shape {data.shape}. Reshape it first.")
     if not isinstance(data, np.ndarray) and not is_frame(data):

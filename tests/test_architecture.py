@@ -83,19 +83,29 @@ RULES = {
     "tabdiff.oversampling": FACE,
     "tabdiff.evaluation": Rule(
         "evaluation.audit evaluation.comparison evaluation.estimates evaluation.fidelity evaluation.judging "
-        "evaluation.privacy evaluation.published evaluation.registry evaluation.report "
-        "evaluation.splitting evaluation.utility evaluation.verdict"
+        "evaluation.pooling evaluation.privacy evaluation.published evaluation.reading evaluation.registry "
+        "evaluation.report evaluation.splitting evaluation.utility evaluation.verdict"
     ),
-    "tabdiff.evaluation.arguments": Rule("errors"),
+    "tabdiff.evaluation.arguments": Rule("errors", "numpy"),
     "tabdiff.evaluation.estimates": Rule("errors"),
     "tabdiff.evaluation.intervals": Rule("", "numpy scipy"),
-    "tabdiff.evaluation.comparison": Rule("errors evaluation.intervals frames schema", "numpy"),
+    "tabdiff.evaluation.comparison": Rule("errors schema", "numpy"),
+    "tabdiff.evaluation.reading": Rule(
+        "errors evaluation.arguments evaluation.comparison evaluation.intervals frames schema", "numpy"
+    ),
     "tabdiff.evaluation.neighbours": Rule("evaluation.comparison", "numpy"),
     "tabdiff.evaluation.registry": Rule("errors evaluation.comparison evaluation.estimates", "numpy"),
     "tabdiff.evaluation.references": Rule("evaluation.comparison evaluation.neighbours", "numpy"),
-    "tabdiff.evaluation.splitting": Rule("errors evaluation.comparison frames schema", "numpy"),
+    "tabdiff.evaluation.splitting": Rule(
+        "errors evaluation.arguments evaluation.comparison frames schema", "numpy"
+    ),
+    "tabdiff.evaluation.pooling": Rule(
+        "errors evaluation.estimates evaluation.intervals evaluation.report", "numpy scipy"
+    ),
     "tabdiff.evaluation.audit": Rule(
-        "errors evaluation.comparison evaluation.estimates evaluation.neighbours frames schema", "numpy scipy"
+        "errors evaluation.arguments evaluation.comparison evaluation.estimates evaluation.neighbours "
+        "evaluation.reading frames schema",
+        "numpy scipy",
     ),
     "tabdiff.evaluation.verdict": Rule("evaluation.estimates evaluation.explanations evaluation.intervals"),
     "tabdiff.evaluation.drawing": Rule(),
@@ -123,7 +133,7 @@ RULES = {
     "tabdiff.evaluation.published.efficiency": Rule(
         "errors evaluation.published.boosting evaluation.published.tables", "numpy sklearn"
     ),
-    "tabdiff.evaluation.features": Rule("evaluation.comparison", "numpy"),
+    "tabdiff.evaluation.features": Rule("evaluation.comparison", "numpy threadpoolctl"),
     "tabdiff.evaluation.effective": Rule("evaluation.comparison", "numpy"),
     "tabdiff.evaluation.fidelity": Rule("evaluation.fidelity"),
     "tabdiff.evaluation.fidelity.distances": Rule("evaluation.comparison", "numpy scipy"),
@@ -134,8 +144,8 @@ RULES = {
     "tabdiff.evaluation.fidelity.pairs": FIDELITY,
     "tabdiff.evaluation.fidelity.diversity": FIDELITY,
     "tabdiff.evaluation.fidelity.c2st": Rule(
-        "errors evaluation.comparison evaluation.effective evaluation.estimates evaluation.features "
-        "evaluation.intervals evaluation.registry",
+        "errors evaluation.arguments evaluation.comparison evaluation.effective evaluation.estimates "
+        "evaluation.features evaluation.intervals evaluation.reading evaluation.registry",
         "numpy scipy sklearn",
     ),
     "tabdiff.evaluation.privacy": Rule("evaluation.privacy"),
@@ -147,11 +157,11 @@ RULES = {
     "tabdiff.evaluation.privacy.copies": PRIVACY,
     "tabdiff.evaluation.privacy.tails": PRIVACY,
     "tabdiff.evaluation.privacy.limits": PRIVACY,
-    "tabdiff.evaluation.privacy.membership": PRIVACY,
+    "tabdiff.evaluation.privacy.membership": Rule(PRIVACY.own + " evaluation.reading", "numpy scipy"),
     "tabdiff.evaluation.privacy.inference": PRIVACY,
     "tabdiff.evaluation.privacy.singling_out": PRIVACY,
     "tabdiff.evaluation.privacy.descriptive": PRIVACY,
-    "tabdiff.evaluation.privacy.whitebox": Rule(PRIVACY.own + " errors frames", "numpy"),
+    "tabdiff.evaluation.privacy.whitebox": Rule(PRIVACY.own + " evaluation.arguments frames", "numpy"),
     "tabdiff.evaluation.utility": Rule("evaluation.utility"),
     "tabdiff.evaluation.utility.ranking": Rule("errors", "numpy"),
     "tabdiff.evaluation.utility.calibration": Rule("", "numpy"),
@@ -162,7 +172,9 @@ RULES = {
     "tabdiff.evaluation.utility.tstr": UTILITY,
     "tabdiff.evaluation.utility.augmentation": UTILITY,
     "tabdiff.evaluation.utility.scorers": Rule(
-        "errors evaluation.comparison evaluation.features evaluation.utility", "numpy sklearn"
+        "errors evaluation.arguments evaluation.comparison evaluation.features evaluation.reading "
+        "evaluation.utility",
+        "numpy sklearn",
     ),
     "tabdiff.datasets": Rule("datasets.known_law", "", "narwhals pandas polars pyarrow"),
     "tabdiff.datasets.known_law": Rule("", "numpy", "pandas"),

@@ -32,8 +32,8 @@ def make_transactions(n_rows: int = 1_000, random_state: int | None = None, frau
         15 columns. Numbers: ``amount`` (heavy tail, cents), ``balance``, ``age`` and ``n_items`` (whole),
         ``hour`` (fractions), ``distance``, ``s1`` and ``s2`` (signs matter only together: fraud pushes the
         product s1 * s2 up for even merchants and down for odd ones), ``score`` (missing in about one row of
-        ten, more often where ``amount`` is high). Levels: ``merchant`` (30), ``channel`` (depends on the hour),
-        ``card``, ``region``, ``weekend`` (bool). ``fraud``: 0 or 1.
+        ten, more often where ``amount`` is high). Levels: ``merchant`` (30), ``channel`` (depends on the
+        hour), ``card``, ``region``, ``weekend`` (bool). ``fraud``: 0 or 1.
 
     Examples
     --------
@@ -60,7 +60,9 @@ def make_transactions(n_rows: int = 1_000, random_state: int | None = None, frau
     channel = np.where(online, 1, rng.choice([0, 2, 3], n_rows, p=[0.5, 0.15, 0.35]))
     score = 600 + 0.05 * balance + 30 * rng.normal(size=n_rows) - 40 * fraud
     hidden = rng.random(n_rows) < 1 / (1 + np.exp(5.2 - log_amount))
-    region = np.where(rng.random(n_rows) < 0.05 + 0.3 * fraud, 4, rng.choice(4, n_rows, p=[0.4, 0.3, 0.2, 0.1]))
+    region = np.where(
+        rng.random(n_rows) < 0.05 + 0.3 * fraud, 4, rng.choice(4, n_rows, p=[0.4, 0.3, 0.2, 0.1])
+    )
     card = (rng.random(n_rows) < 0.6).astype(int) + (rng.random(n_rows) < 0.1 + 0.2 * (age < 25))
     return pd.DataFrame(
         {

@@ -9,6 +9,7 @@ privacy     do they give away rows of train?            verdict    rules from es
 published   the scores that papers print, with what they cannot see
 splitting   a holdout that is a control                 audit      what a generator gives away, by canaries
 references  tables of known quality to read against     registry   which measures there are
+pooling     several seeds of a generator as one
 comparison  real and synthetic rows in one coding       estimates  what a measurement returns
 intervals   DeLong, Wilson, bootstrap, Holm             neighbours exact distances among mixed rows
 """
@@ -18,6 +19,7 @@ from tabdiff.evaluation.comparison import Budget, Comparison
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.fidelity import c2st_score
 from tabdiff.evaluation.judging import evaluate
+from tabdiff.evaluation.pooling import over_seeds
 from tabdiff.evaluation.privacy import leak_score
 from tabdiff.evaluation.published import column_shapes, pair_trends, shape_error, trend_error
 from tabdiff.evaluation.reading import compare
@@ -42,6 +44,7 @@ __all__ = [
     "leak_score",
     "make_augmentation_scorer",
     "not_assessable",
+    "over_seeds",
     "pair_trends",
     "register",
     "shape_error",

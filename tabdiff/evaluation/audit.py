@@ -1,8 +1,8 @@
-"""Auditing a generator, not a table: how much of one record does its output give away?
+"""Auditing a generator, not a table: how much its output gives away of one record.
 
-Canaries, rows that stand out, are put into the training table or left out by the toss of a coin; the generator
-is fitted once; an attacker guesses from the output which canaries were in. What the attacker gets right bounds
-the privacy loss epsilon from below.
+Canaries, rows that stand out, are put into the training table or left out by the toss of a coin; the
+generator is fitted once; an attacker guesses from the output which canaries were in. What the attacker gets
+right bounds the privacy loss epsilon from below.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scipy import stats
 
 from tabdiff import frames
 from tabdiff.errors import InputError
+from tabdiff.evaluation.arguments import count_of, scores_of, seed_of, share_of
 from tabdiff.evaluation.estimates import Estimate
 from tabdiff.evaluation.neighbours import fit_space, nearest
 from tabdiff.evaluation.reading import MAX_FEW_VALUES, compare
@@ -79,21 +80,25 @@ def canary_audit(
     >>> copier.value > 2
     True
     """
-    if not n_canaries >= 10:
-        raise InputError(f"n_canaries is {n_canaries!r}. Pass at least 10: fewer bound nothing.")
-    if not 0 < share_guessed <= 1:
-        raise InputError(f"share_guessed is {share_guessed!r}. Pass a share above 0 and up to 1.")
+    if not callable(generate):
+        raise InputError(f"`generate` is a {type(generate).__name__}. Pass a function of a table.")
+    n_canaries, seed = count_of("n_canaries", n_canaries, 10), seed_of(seed)
+    share_guessed = share_of("share_guessed", share_guessed, "a share above 0 and up to 1", most=1.0 + 1e-12)
+    level = share_of("level", level, "a confidence between 0 and 1, such as 0.95")
+    delta = 0.0 if delta == 0 else share_of("delta", delta, "0 or a small probability, such as 1e-5")
     rng = np.random.default_rng(seed)
     columns, template = frames.read(train)
     canaries = template.rebuild([_stretched(column, n_canaries, rng) for column in columns])
     inside = rng.random(n_canaries) < 0.5
     table = frames.append_rows(train, frames.select_rows(canaries, np.flatnonzero(inside)))
     made = generate(frames.select_rows(table, rng.permutation(len(columns[0]) + int(inside.sum()))))
+    if isinstance(made, tuple) and len(made) != 2:
+        raise InputError(f"`generate` returned {len(made)} things. Return rows, or rows and a model.")
     synthetic, model = made if isinstance(made, tuple) else (made, None)
 
     scores = _by_distance(canaries, train, synthetic)
     if model is not None:
-        scores = stats.rankdata(scores) + stats.rankdata(model.score_samples(canaries))
+        scores = stats.rankdata(scores) + stats.rankdata(scores_of(model, canaries, n_canaries))
     n_each = max(1, int(n_canaries * share_guessed / 2))
     order = np.argsort(scores, kind="stable")
     right = int(inside[order[-n_each:]].sum() + (~inside[order[:n_each]]).sum())

@@ -1,13 +1,14 @@
 """Real and synthetic tables side by side, in one coding that real rows alone decide.
 
-Every measure of this package works on a `Comparison`; `reading.compare` makes one. Scales, bins and levels come
-from train and holdout, never from synthetic rows.
+Every measure of this package works on a `Comparison`; `reading.compare` makes one. Scales, bins and levels
+come from train and holdout, never from synthetic rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,10 @@ __all__ = [
     "Target",
     "budget_of",
     "row_keys",
+    "within_reach",
 ]
+
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,15 @@ def _mixed(bits: np.ndarray) -> np.ndarray:
     return bits ^ (bits >> np.uint64(31))
 
 
+def within_reach(numbers: np.ndarray) -> np.ndarray:
+    """Numbers as they are up to 1e100, in the same order but logarithmic beyond: squares stay finite."""
+    far = np.abs(numbers) > LARGEST
+    if not far.any():
+        return numbers
+    size = LARGEST * (1 + np.log(np.where(far, np.abs(numbers), LARGEST) / LARGEST))
+    return np.where(far, np.copysign(size, numbers), numbers)
+
+
 @dataclass(frozen=True)
 class Target:
     """The column to predict.
@@ -172,10 +185,19 @@ class Budget:
     n_fit: int
     reference_rows: int
 
+    def __post_init__(self) -> None:
+        least = dict.fromkeys(("n_queries", "n_fit", "reference_rows"), 50) | {"n_bootstrap": 2}
+        for name in ("n_trees", "n_model_seeds", "n_attacks", *least):
+            number = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, Integral) or number < least.get(name, 1):
+                raise InputError(
+                    f"{name} of the budget is {number!r}. Pass a whole number from {least.get(name, 1)} on."
+                )
+
 
 BUDGETS = {
-    "fast": Budget("fast", 1_000, 40, 1, 100, 300, 5_000, 1_000),
-    "standard": Budget("standard", 4_000, 60, 2, 200, 1_000, 20_000, 3_000),
+    "fast": Budget("fast", 1_000, 40, 2, 100, 300, 5_000, 1_000),
+    "standard": Budget("standard", 4_000, 60, 3, 200, 1_000, 20_000, 3_000),
     "thorough": Budget("thorough", 20_000, 150, 5, 1_000, 4_000, 100_000, 10_000),
 }
 
@@ -184,7 +206,7 @@ def budget_of(budget: str | Budget) -> Budget:
     """The budget of this name; a `Budget` is returned as it is."""
     if isinstance(budget, Budget):
         return budget
-    if budget not in BUDGETS:
+    if not isinstance(budget, str) or budget not in BUDGETS:
         raise InputError(f"budget is {budget!r}. Known: {sorted(BUDGETS)}.")
     return BUDGETS[budget]
 

@@ -35,6 +35,7 @@ Point = tuple[float, float]
 
 # control characters, halves of surrogate pairs, and marks that turn the direction of the text around them
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+LARGEST = 8e307  # the distance between two ends of an axis is a number, too
 _GLYPH = 0.58  # mean width of a letter in heights
 
 
@@ -234,6 +235,7 @@ def histogram(
     edges: (n + 1,) increasing. real, synthetic: (n,) shares of rows; areas are drawn in proportion to them.
     """
     width, base = 200, 92
+    edges = [min(max(edge, -LARGEST), LARGEST) for edge in edges]
     heights = [densities(edges, real), densities(edges, synthetic)]
     top = max(*heights[0], *heights[1], 0.0) or 1.0
     lo, hi = edges[0], edges[-1]
@@ -306,18 +308,19 @@ def bars(labels: Sequence[object], values: Sequence[float], title: str = "") -> 
 # --- pairs ---
 
 
-def triangle(names: Sequence[object], values: Sequence[Sequence[float]], title: str = "") -> str:
+def triangle(names: Sequence[object], values: Sequence[Sequence[float | None]], title: str = "") -> str:
     """The lower triangle of a symmetric matrix of numbers in [0, 1], darker where larger.
 
     The name on the diagonal belongs to the row at its left and to the column below it. Up to 16 names, each
-    cell holds its number in hundredths as well.
+    cell holds its number in hundredths as well. A cell is left blank where the number is None.
     """
     n, cell = len(names), 25
-    top = max([values[i][j] for i in range(n) for j in range(i)] + [0.1])
+    top = max([values[i][j] or 0.0 for i in range(n) for j in range(i)] + [0.1])
     parts = []
     for i in range(n):
         for j in range(i):
-            parts += _cell(values[i][j], top, j * cell, i * cell, cell, numbered=n <= 16)
+            if (value := values[i][j]) is not None:
+                parts += _cell(value, top, j * cell, i * cell, cell, numbered=n <= 16)
         parts.append(_text(i * cell + 5, i * cell + 17, short(names[i], 17), "label"))
     return _svg(n * cell + 17 * 12 * _GLYPH, n * cell + 2, title, parts)
 

@@ -49,12 +49,15 @@ def n_effective_of(synthetic: np.ndarray, holdout: np.ndarray, rng: np.random.Ge
     return max(1.0, min(effective, n / _n_pastes(counts)))
 
 
-def once_each_paste(keys: np.ndarray) -> np.ndarray:
+def once_each_paste(keys: np.ndarray, n_needed: int) -> np.ndarray:
     """Row numbers of one paste of a table that is pasted several times; all rows of any other table.
 
-    keys: (n,) equal for equal rows. Each row is kept as often as it is in one paste, the first ones.
+    keys: (n,) equal for equal rows. Each row is kept as often as it is in one paste, the first ones. A paste
+    of fewer rows than are needed is no table: all rows are kept then, and their repetition shows.
     """
     _, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    if len(keys) // _n_pastes(counts) < n_needed:
+        return np.arange(len(keys))
     order = np.argsort(place, kind="stable")
     nth = np.empty(len(keys), dtype=np.int64)
     nth[order] = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any
 
 from tabdiff.errors import InputError
@@ -81,21 +82,35 @@ class Estimate:
             number = getattr(self, name)
             if number is None:
                 continue
+            if isinstance(number, bool | str) or not isinstance(number, Real):
+                raise InputError(
+                    f"estimate {self.name!r} has {name}={number!r}. It must be a number or None."
+                )
             object.__setattr__(self, name, float(number))
             if not math.isfinite(number):
                 raise InputError(
                     f"estimate {self.name!r} has {name}={number!r}. Every number must be finite: return "
                     "`not_assessable(name, reason)` where none can be given."
                 )
+        if (
+            not isinstance(self.name, str)
+            or not isinstance(self.n, Real)
+            or not isinstance(self.details, Mapping)
+        ):
+            raise InputError(
+                f"estimate {self.name!r} needs a text as name, a number as n and a dict as details; n is "
+                f"{self.n!r}, details is a {type(self.details).__name__}."
+            )
         object.__setattr__(self, "n", int(self.n))
         if (self.value is None) != bool(self.reason):
             raise InputError(
-                f"estimate {self.name!r} has value={self.value!r} and reason={self.reason!r}: it needs one of "
-                "the two, and only one."
+                f"estimate {self.name!r} has value={self.value!r} and reason={self.reason!r}: it needs one "
+                "of the two, and only one."
             )
         if self.value is not None and not self._holds(self.value):
             raise InputError(
-                f"estimate {self.name!r} has value {self.value} outside of its interval [{self.lo}, {self.hi}]."
+                f"estimate {self.name!r} has value {self.value} outside of its interval [{self.lo}, "
+                f"{self.hi}]."
             )
 
     def _holds(self, value: float) -> bool:
@@ -118,6 +133,8 @@ class Estimate:
     def from_dict(cls, data: Mapping[str, Any]) -> Estimate:
         """The inverse of `to_dict`."""
         known = {each.name for each in fields(cls)}
+        if not isinstance(data, Mapping) or "name" not in data:
+            raise InputError(f"an estimate needs a name, got {data!r}.")
         unknown = sorted(set(data) - known)
         if unknown:
             raise InputError(f"an estimate has no fields {unknown}. Known: {sorted(known)}.")

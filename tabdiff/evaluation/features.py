@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows
+from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows, within_reach
 
 __all__ = [
     "MAX_BOOSTING_LEVELS",
     "BoostingFeatures",
     "boosting_features",
     "ready_to_fit",
+    "threads_for",
     "two_sample_features",
 ]
 
+FEW_ROWS = 10_000
 MAX_BOOSTING_LEVELS = 254  # one bin of 256 is for missing cells, one is spare in the oldest version supported
 
 
@@ -36,12 +40,12 @@ class BoostingFeatures:
         return len(self.columns)
 
     def matrix(self, rows: Rows) -> np.ndarray:
-        """(n, F) float64: numbers as they are, levels as codes below 254; NaN where missing."""
+        """(n, F) float64: numbers below 1e100 as they are, levels as codes below 254; NaN where missing."""
         features = np.empty((len(rows), len(self.columns)))
         for place, (column, codes) in enumerate(zip(self.columns, self.codes, strict=True)):
             cells = rows.column(column)
             # code -1, of a missing cell, takes the NaN at the end
-            features[:, place] = codes[cells] if self.categorical[place] else cells
+            features[:, place] = codes[cells] if self.categorical[place] else within_reach(cells)
         return features
 
 
@@ -77,6 +81,13 @@ def _features(
     is_level = np.array([column.kind == "categorical" for column in chosen], dtype=bool)
     codes = (codes_of(column) if column.kind == "categorical" else np.empty(0) for column in chosen)
     return BoostingFeatures(chosen, is_level, tuple(codes))
+
+
+@contextmanager
+def threads_for(n_rows: int) -> Iterator[None]:
+    """Let boosting on few rows use one thread: beside a busy process a team of them waits for its slowest."""
+    with threadpool_limits(1 if n_rows < FEW_ROWS else None, user_api="openmp"):
+        yield
 
 
 def ready_to_fit(matrix: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ __all__ = [
     "holm",
     "normal_interval",
     "paired_bootstrap",
+    "seeded_interval",
     "wilson",
 ]
 
@@ -145,3 +146,23 @@ def paired_bootstrap(
     """
     draws = bootstrap_weights(strata, rng, n_draws, clusters)
     return np.array([statistic(weight) for weight in draws])
+
+
+def seeded_interval(
+    per_seed: np.ndarray, bootstrap_se: float, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Mean over K seeds, with an interval for the test rows drawn and the seeds drawn.
+
+    per_seed: (K,). bootstrap_se: standard error from the test rows, which all seeds share.
+    se^2 = bootstrap_se^2 + var(per_seed) / K, with K - 1 degrees of freedom for the second part.
+    Returns mean, low, high.
+    Source: Satterthwaite 1946 for the degrees of freedom of the sum.
+    """
+    n, value = len(per_seed), float(per_seed.mean())
+    between = float(per_seed.var(ddof=1)) / n if n > 1 else 0.0
+    variance = bootstrap_se**2 + between
+    if variance == 0:
+        return value, value, value
+    freedom = (n - 1) * (variance / between) ** 2 if between > 1e-9 * variance else math.inf
+    half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)
+    return value, value - half, value + half

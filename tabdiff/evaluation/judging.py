@@ -13,6 +13,7 @@ import tabdiff.evaluation.privacy
 import tabdiff.evaluation.utility  # noqa: F401  (each room registers its measures)
 from tabdiff import frames
 from tabdiff.errors import InputError
+from tabdiff.evaluation.arguments import names_of
 from tabdiff.evaluation.comparison import Budget, Comparison
 from tabdiff.evaluation.estimates import Estimate
 from tabdiff.evaluation.reading import compare
@@ -43,7 +44,7 @@ def evaluate(
     measures: Iterable[str] | None = None,
     references: bool = True,
 ) -> Report:
-    """Judge a synthetic table, whoever made it: is it faithful, does it help, does it leak?
+    """Judge a synthetic table, whoever made it: whether it is faithful, helps, and leaks.
 
     Parameters
     ----------
@@ -104,6 +105,7 @@ def evaluate(
     'leak detected'
     """
     started = time.process_time()
+    names = _chosen(measures)
     comparison = compare(
         train,
         synthetic,
@@ -118,7 +120,6 @@ def evaluate(
         alpha=alpha,
         seed=seed,
     )
-    names = _chosen(measures)
     estimates = measure_all(comparison, names)
     beside: dict[str, dict[str, Estimate]] = {}
     if references:
@@ -132,7 +133,9 @@ def evaluate(
 def _chosen(measures: Iterable[str] | None) -> list[str]:
     if measures is None:
         return list(MEASURES)
-    names = [measures] if isinstance(measures, str) else list(measures)
+    names = [str(name) for name in names_of("measures", measures)]
+    if not names:
+        raise InputError("`measures` is empty. Name one, or pass None to take all.")
     unknown = [name for name in names if name not in MEASURES]
     if unknown:
         raise InputError(f"there are no measures {unknown}. Known: {sorted(MEASURES)}.")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows
+from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows, within_reach
 
 __all__ = ["Neighbours", "Points", "Space", "fit_space", "nearest"]
 
@@ -57,7 +57,7 @@ class Space:
         """The rows as points of this space."""
         parts = [np.empty((len(rows), 0))]
         for place, column in enumerate(self.numeric):
-            cells = rows.column(column)
+            cells = within_reach(rows.column(column))
             missing = np.isnan(cells)
             scaled = np.arcsinh((np.where(missing, 0, cells) - self.centre[place]) / self.scale[place])
             parts.append(np.where(missing, 0.0, scaled)[:, None])
@@ -79,7 +79,7 @@ def fit_space(comparison: Comparison, columns: Sequence[ColumnLayout] | None = N
     numeric = tuple(column for column in chosen if column.kind == "numeric")
     levels = [column for column in chosen if column.kind == "categorical"]
     real = comparison.real
-    scales = [_scale(real.column(column)) for column in numeric]
+    scales = [_scale(within_reach(real.column(column))) for column in numeric]
     return Space(
         numeric,
         tuple(column for column in levels if len(column.levels) <= MAX_ONE_HOT),

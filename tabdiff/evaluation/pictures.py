@@ -29,6 +29,7 @@ ATTACKS = {
 }
 
 Estimates = Mapping[str, Estimate]
+Matrix = Sequence[Sequence[float | None]]
 
 
 @dataclass(frozen=True)
@@ -115,16 +116,14 @@ def _marginal(column: Mapping[str, Any]) -> Panel:
 # --- pairs ---
 
 
-def worst_pairs(
-    names: Sequence[str], values: Sequence[Sequence[float]], floors: Sequence[Sequence[float]] | None, n: int
-) -> list[tuple[int, int]]:
-    """The n pairs (row, column < row) that differ most beyond their floor, the worst first."""
+def worst_pairs(names: Sequence[str], values: Matrix, floors: Matrix | None, n: int) -> list[tuple[int, int]]:
+    """The n measured pairs (row, column < row) that differ most beyond their floor, the worst first."""
 
     def beyond(pair: tuple[int, int]) -> float:
         i, j = pair
-        return values[i][j] - (floors[i][j] if floors else 0.0)
+        return (values[i][j] or 0.0) - ((floors[i][j] or 0.0) if floors else 0.0)
 
-    pairs = [(i, j) for i in range(len(names)) for j in range(i)]
+    pairs = [(i, j) for i in range(len(names)) for j in range(i) if values[i][j] is not None]
     return sorted(pairs, key=beyond, reverse=True)[:n]
 
 
@@ -151,12 +150,12 @@ def _pairs(estimates: Estimates) -> Picture | None:
         caption += (
             f" {len(names) - len(shown)} of {len(names)} columns are not shown; their pairs differ less."
         )
+    if any(cell is None for row in part for cell in row):
+        caption += " Of so many columns only some pairs were measured; the others are left blank."
     return Picture("Pairs of columns", caption, [Panel(svg)], "wide", lines=lines)
 
 
-def _most_involved(
-    names: Sequence[str], values: Sequence[Sequence[float]], floors: Sequence[Sequence[float]] | None, n: int
-) -> list[int]:
+def _most_involved(names: Sequence[str], values: Matrix, floors: Matrix | None, n: int) -> list[int]:
     """The n columns that occur in the worst pairs, in the order of the table."""
     if len(names) <= n:
         return list(range(len(names)))

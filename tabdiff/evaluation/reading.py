@@ -10,6 +10,7 @@ import numpy as np
 
 from tabdiff import frames
 from tabdiff.errors import ControlContaminated, InputError, SchemaError
+from tabdiff.evaluation.arguments import alpha_of, names_of, one_name, seed_of
 from tabdiff.evaluation.comparison import (
     Budget,
     ColumnLayout,
@@ -30,6 +31,7 @@ IDENTIFIER_SHARE = 0.95
 MIN_ROWS_OF_IDENTIFIERS = 50
 CONTAMINATION_ALPHA = 1e-4
 MIN_SHARED = 5  # rows in common below this are no matter
+MAX_EXACT = 2**53  # whole numbers up to here are exact in float64
 TIMES = (Storage.DATETIME, Storage.DURATION)
 NUMBERS = (Storage.INT, Storage.FLOAT, Storage.BOOL)
 
@@ -62,6 +64,9 @@ def compare(
         raise ControlContaminated(
             f"`holdout` is the same object as `{same}`. Pass real rows that no generator has seen."
         )
+    alpha, seed = alpha_of(alpha), seed_of(seed)
+    target, group = one_name("target", target), one_name("group", group)
+    sensitive, known = names_of("sensitive", sensitive), names_of("known", known)
     read = {role: _read(role, table) for role, table in tables.items()}
     names = list(read["train"])
     for role, columns in read.items():
@@ -72,12 +77,13 @@ def compare(
     _check_known("group", [group] if group is not None else [], names)
     _check_known("sensitive", sensitive, names)
     _check_known("known", known, names)
-    if not 0 < alpha < 0.5:
-        raise InputError(f"alpha is {alpha!r}. Pass a level between 0 and 0.5, such as 0.01.")
+    _check_roles(target, group, one_name("positive", positive))
 
     layout, rows = _align(read, names, forced)
     parts = {role: rows[role] for role in tables}
     groups = None if group is None else layout[group]
+    if holdout is None and len(parts["train"]) < 2:
+        raise InputError("`train` has 1 row, which cannot be halved. Pass more rows, or a holdout.")
     if holdout is None:
         order = np.random.default_rng([seed, 0]).permutation(len(parts["train"]))
         half = len(order) // 2
@@ -96,8 +102,8 @@ def compare(
         None if groups is None else parts["holdout"].column(groups),
         model,
         {role: table for role, table in tables.items()},
-        tuple(sensitive),
-        tuple(known),
+        sensitive,
+        known,
     )
     if holdout is not None:
         _check_control(comparison)
@@ -114,9 +120,20 @@ def _read(role: str, table: Any) -> dict[Hashable, Column]:
     except InputError as error:
         raise type(error)(f"`{role}`: {error}") from error
     for column in columns:
+        _check_is_name(role, column.name)
         if column.storage is Storage.FLOAT:
             _check_finite(role, column)
     return {column.name: column for column in columns}
+
+
+def _check_is_name(role: str, name: Hashable) -> None:
+    """Raise `SchemaError` for a missing value as a name: it equals nothing, not even itself."""
+    try:
+        named = bool(name == name)
+    except TypeError:
+        named = False
+    if not named:
+        raise SchemaError(f"`{role}` has a column whose name is missing ({name!r}). Name it.")
 
 
 def _check_finite(role: str, column: Column) -> None:
@@ -125,14 +142,15 @@ def _check_finite(role: str, column: Column) -> None:
         row = int(np.argmax(infinite))
         raise InputError(
             f"`{role}`: column {column.name!r} holds {infinite.sum()} infinite values, the first is "
-            f"{column.values[row]} in row {row}. Nothing is judged with them left out: replace them by missing "
-            "or finite values."
+            f"{column.values[row]} in row {row}. Nothing is judged with them left out: replace them by "
+            "missing or finite values."
         )
 
 
 def _check_names(role: str, expected: list[Hashable], given: list[Hashable]) -> None:
-    lacking = [name for name in expected if name not in given]
-    extra = [name for name in given if name not in expected]
+    known = set(expected), set(given)
+    lacking = [name for name in expected if name not in known[1]]
+    extra = [name for name in given if name not in known[0]]
     if lacking or extra:
         raise SchemaError(
             f"`{role}` has other columns than `train`. Lacking: {lacking}. Extra: {extra}. Pass the same "
@@ -141,9 +159,20 @@ def _check_names(role: str, expected: list[Hashable], given: list[Hashable]) -> 
 
 
 def _check_known(argument: str, given: Sequence[Hashable], names: list[Hashable]) -> None:
-    unknown = [name for name in given if name not in names]
+    known = set(names)
+    unknown = [name for name in given if name not in known]
     if unknown:
         raise InputError(f"`{argument}` names {unknown}, which the tables lack. Columns: {names}.")
+
+
+def _check_roles(target: Hashable | None, group: Hashable | None, positive: Any) -> None:
+    if target is None and positive is not None:
+        raise InputError(f"positive={positive!r} is a class of no column. Pass `target`, too.")
+    if target is not None and target == group:
+        raise InputError(
+            f"{target!r} is both `target` and `group`. A group names entities and is not modelled: pass "
+            "another column."
+        )
 
 
 def _align(
@@ -178,10 +207,13 @@ def _align_column(
 ) -> tuple[ColumnLayout, dict[str, np.ndarray]]:
     """The layout of one column (place 0 for now) and its cells in every table."""
     filled = {role: column for role, column in columns.items() if not column.missing.all()}
-    storage = next((c.storage for role, c in filled.items() if role != "synthetic"), columns["train"].storage)
+    by_trust = sorted(filled, key=lambda role: role == "synthetic")
+    storage = filled[by_trust[0]].storage if filled else columns["train"].storage
     _check_storages(name, storage, filled)
     if storage is Storage.LABEL:
         return _align_levels(name, storage, columns, _labels, forced)
+    if forced != "identifier":
+        _check_exact(name, columns)
     values = {role: _as_numbers(column) for role, column in columns.items()}
     real = np.concatenate([cells for role, cells in values.items() if role != "synthetic"])
     real = real[~np.isnan(real)]
@@ -204,6 +236,21 @@ def _check_storages(name: Hashable, expected: Storage, filled: dict[str, Column]
                 f"column {name!r} holds {column.storage} cells in `{role}`, such as {example!r}, and "
                 f"{expected} cells in the real tables. Convert it, so that all tables hold the same."
             )
+
+
+def _check_exact(name: Hashable, columns: dict[str, Column]) -> None:
+    """Raise `SchemaError` if different whole numbers would become one float64."""
+    parts = [column.observed for column in columns.values() if column.storage is Storage.INT]
+    cells = np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
+    if not len(cells) or max(-int(cells[0]), int(cells[-1])) <= MAX_EXACT:
+        return
+    n_floats = len(np.unique(cells.astype(np.float64)))
+    if n_floats < len(cells):
+        raise SchemaError(
+            f"column {name!r} holds whole numbers such as {cells[-1]}, too large for float64 to tell apart: "
+            f"{len(cells)} different ones become {n_floats}. Subtract a constant from all tables, or convert "
+            "the column to strings if it names things."
+        )
 
 
 def _as_numbers(column: Column) -> np.ndarray:
@@ -252,6 +299,12 @@ def _align_levels(
 
 def _target(column: ColumnLayout, train: Rows, positive: Any) -> Target:
     """The target and the code of its positive class: the one asked for, or the rarest of train."""
+    missing = train.missing(column)
+    if missing.any():
+        raise InputError(
+            f"the target {column.name!r} is missing in {missing.sum()} of {len(missing)} rows of `train`. "
+            "Drop these rows, or fill it."
+        )
     if column.kind != "categorical":
         if positive is not None:
             raise InputError(
@@ -260,19 +313,14 @@ def _target(column: ColumnLayout, train: Rows, positive: Any) -> Target:
             )
         return Target(column, None)
     cells = train.column(column)
-    if (cells < 0).any():
-        raise InputError(
-            f"the target {column.name!r} is missing in {(cells < 0).sum()} of {len(cells)} rows of `train`. "
-            "Drop these rows, or fill it."
-        )
     if positive is None:
         counts = np.bincount(cells, minlength=column.n_real_levels)[: column.n_real_levels]
         present = np.flatnonzero(counts)
         return Target(column, int(present[np.argmin(counts[present])]))
-    if positive not in column.levels[: column.n_real_levels]:
-        known = list(column.levels[: column.n_real_levels])
-        raise InputError(f"positive is {positive!r}, which the target never is. Known: {known}.")
-    return Target(column, column.levels.index(positive))
+    known = {level: code for code, level in enumerate(column.levels[: column.n_real_levels])}
+    if positive not in known:
+        raise InputError(f"positive is {positive!r}, which the target never is. Known: {list(known)}.")
+    return Target(column, known[positive])
 
 
 # --- is the holdout a control? ---
@@ -287,9 +335,9 @@ def _check_control(comparison: Comparison) -> None:
     p = fisher_greater(k_holdout, len(holdout), k_train, len(train))
     if k_holdout >= MIN_SHARED and p < CONTAMINATION_ALPHA:
         raise ControlContaminated(
-            f"{k_holdout} of {len(holdout)} holdout rows occur verbatim in `synthetic`, but only {k_train} of "
-            f"{len(train)} train rows do (p = {p:.1e}): the generator has seen the holdout. Pass real rows "
-            "that it never saw."
+            f"{k_holdout} of {len(holdout)} holdout rows occur verbatim in `synthetic`, but only "
+            f"{k_train} of {len(train)} train rows do (p = {p:.1e}): the generator has seen the holdout. "
+            "Pass real rows that it never saw."
         )
 
 

@@ -36,8 +36,8 @@ def reference_comparisons(comparison: Comparison) -> dict[str, Comparison]:
         holdout_groups=None if small.holdout_groups is None else small.holdout_groups[second],
     )
     train = small.train
-    return {
-        "holdout": split,
+    halves = {"holdout": split} if len(first) else {}  # one row cannot be halved
+    return halves | {
         "independent columns": small.with_synthetic(independent_columns(train, rng)),
         "copy": small.with_synthetic(train[rng.permutation(len(train))]),
         "SMOTE": small.with_synthetic(interpolated(small, rng)),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import json
 import math
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -40,6 +43,15 @@ HEADLINES = (
     "privacy.attribute_inference",
 )
 NUMBERS = ("value", "lo", "hi", "ideal", "floor", "bad", "n", "n_effective", "p_value", "seconds")
+WRONG_PATH = {
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
 TEXTS = ("method", "note", "reason")
 
 
@@ -80,7 +92,7 @@ class Report:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Estimate:
-        if name not in self.estimates:
+        if not isinstance(name, str) or name not in self.estimates:
             near = difflib.get_close_matches(str(name), self.estimates, n=3, cutoff=0.4)
             close = f" Near: {near}." if near else ""
             raise InputError(
@@ -90,7 +102,7 @@ class Report:
         return self.estimates[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.estimates
+        return isinstance(name, str) and name in self.estimates
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.estimates)
@@ -118,12 +130,11 @@ class Report:
         lacking = [key for key in ("verdict", "facts", "estimates", "references") if key not in data]
         if lacking:
             raise InputError(f"the report lacks {lacking}. Was it cut? Keys: {list(data)}.")
-        unknown = sorted(set(data["verdict"]) ^ {each.name for each in fields(Verdict)})
-        if unknown:
-            raise InputError(f"the verdict of the report lacks these keys or has them too many: {unknown}.")
+        for key in ("verdict", "facts", "estimates", "references"):
+            _mapping(data[key], key)
         return cls(
             _estimates(data["estimates"]),
-            Verdict(**data["verdict"]),
+            _verdict(data["verdict"]),
             {title: _estimates(found) for title, found in data["references"].items()},
             dict(data["facts"]),
         )
@@ -135,16 +146,16 @@ class Report:
             text = json.dumps(data, allow_nan=False, indent=1)
         except (TypeError, ValueError) as error:
             raise InputError(f"the report is no JSON: {_first_fault(data, 'report')}.") from error
-        return text if path is None else write_whole(Path(path), text)
+        return text if path is None else write_whole(_path(path), text)
 
     @classmethod
     def from_json(cls, source: str | Path) -> Report:
         """Read what `to_json` wrote: the text itself, or the path of a file."""
         is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
+        text = str(source) if is_text else _text_of(_path(source))
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise InputError(f"the report is no JSON: {error}.") from error
         return cls.from_dict(data)
 
@@ -215,7 +226,7 @@ class Report:
         A file is written whole or not at all.
         """
         text = html.page(self)
-        return text if path is None else write_whole(Path(path), text)
+        return text if path is None else write_whole(_path(path), text)
 
     def __str__(self) -> str:
         verdict = self.verdict
@@ -256,9 +267,27 @@ def write_whole(path: Path, text: str) -> Path:
     try:
         beside.write_bytes(text.encode("utf-8", errors="replace"))
         beside.replace(path)
+    except OSError as error:
+        if error.errno not in WRONG_PATH:  # a full disk is no fault of the path
+            raise
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror}. Choose another path.") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
     return path
+
+
+def _path(given: Any) -> Path:
+    if not isinstance(given, str | os.PathLike) or not Path(given).name or "\0" in str(given):
+        raise InputError(f"{given!r} is no path of a file. Pass one, such as 'report.html'.")
+    return Path(given)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {str(path)!r}: {error}. Pass a file that `to_json` wrote.") from error
 
 
 # --- JSON ---
@@ -268,8 +297,30 @@ def _dicts(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     return {name: found.to_dict() for name, found in estimates.items()}
 
 
+def _mapping(data: Any, what: str) -> None:
+    if not isinstance(data, Mapping):
+        raise InputError(f"{what} of the report is a {type(data).__name__}, not a dict. Was it edited?")
+
+
 def _estimates(data: Mapping[str, Any]) -> dict[str, Estimate]:
-    return {name: Estimate.from_dict(found) for name, found in data.items()}
+    _mapping(data, "a group of estimates")
+    estimates = {name: Estimate.from_dict(found) for name, found in data.items()}
+    other = [name for name, found in estimates.items() if found.name != name]
+    if other:
+        raise InputError(f"the report keeps other estimates under these names: {other}. Was it edited?")
+    return estimates
+
+
+def _verdict(data: Mapping[str, Any]) -> Verdict:
+    unknown = sorted(set(data) ^ {each.name for each in fields(Verdict)})
+    if unknown:
+        raise InputError(f"the verdict of the report lacks these keys or has them too many: {unknown}.")
+    for key, value in data.items():
+        texts = value if isinstance(value, list) and key in ("reasons", "limits") else [value]
+        whole = all(isinstance(text, str) for text in texts)
+        if not whole or isinstance(value, list) is not (key in ("reasons", "limits")):
+            raise InputError(f"the verdict of the report has {key}={value!r}. Was it edited?")
+    return Verdict(**data)
 
 
 def _check_version(data: Mapping[str, Any]) -> None:
@@ -277,12 +328,13 @@ def _check_version(data: Mapping[str, Any]) -> None:
         given = data.get("schema") if isinstance(data, Mapping) else type(data).__name__
         raise InputError(f"this is no report: its schema is {given!r}, not {SCHEMA!r}.")
     version = data.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    number = version if isinstance(version, int) and not isinstance(version, bool) else None
+    if number is not None and number > SCHEMA_VERSION:
         raise InputError(
             f"the report has schema_version {version}; this tabdiff reads up to {SCHEMA_VERSION}. Install a "
             "newer tabdiff."
         )
-    if version != SCHEMA_VERSION:
+    if number != SCHEMA_VERSION:
         raise InputError(f"the report has schema_version {version!r}. Known: {SCHEMA_VERSION}.")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tabdiff import frames
 from tabdiff.errors import InputError
+from tabdiff.evaluation.arguments import one_name, seed_of, share_of
 from tabdiff.evaluation.comparison import row_keys
 from tabdiff.schema import Column
 
@@ -62,15 +63,14 @@ def split(
     >>> len(train), len(holdout), set(train["customer"]) & set(holdout["customer"])
     (4, 2, set())
     """
-    if not isinstance(holdout, float | int) or not 0 < holdout < 1:
-        raise InputError(f"holdout is {holdout!r}. Pass a share between 0 and 1, such as 0.33.")
+    holdout, seed = share_of("holdout", holdout, "a share between 0 and 1, such as 0.33"), seed_of(seed)
     if stratify is not None and time is not None:
         raise InputError(
             f"stratify={stratify!r} and time={time!r} exclude each other: a split by time leaves no choice."
         )
     columns = {column.name: column for column in frames.read(df)[0]}
     for argument, name in (("stratify", stratify), ("group", group), ("time", time)):
-        if name is not None and name not in columns:
+        if one_name(argument, name) is not None and name not in columns:
             raise InputError(f"`{argument}` is {name!r}, which is no column. Columns: {list(columns)}.")
     unit = _units(list(columns.values()), None if group is None else _complete(columns[group], "group"))
     if time is not None:
@@ -92,8 +92,8 @@ def _complete(column: Column, argument: str) -> np.ndarray:
     """The values of a column without missing cells."""
     if column.missing.any():
         raise InputError(
-            f"`{argument}` column {column.name!r} is missing in {column.missing.sum()} of {len(column)} rows, "
-            f"the first is row {column.missing.argmax()}. Fill it, or drop these rows."
+            f"`{argument}` column {column.name!r} is missing in {column.missing.sum()} of {len(column)} "
+            f"rows, the first is row {column.missing.argmax()}. Fill it, or drop these rows."
         )
     return column.values
 

@@ -66,7 +66,7 @@ def _floor(estimate: Estimate) -> float:
 FLAWS = (
     Flaw(
         "fidelity.validity.new_levels",
-        lambda e: _lo(e) > max(0.01, 2 * _floor(e)),
+        lambda e: e.n >= 50 and _lo(e) > max(0.01, 2 * _floor(e)),
         "rows hold levels that no real row has",
     ),
     Flaw(
@@ -135,7 +135,7 @@ FLAWS = (
     ),
     Flaw(
         "fidelity.diversity.near_duplicates",
-        lambda e: _lo(e) > 0.1,
+        lambda e: _lo(e) > 0.1 + _floor(e),
         "synthetic rows nearly repeat each other",
     ),
 )
@@ -186,7 +186,11 @@ def _utility(estimates: Estimates) -> tuple[str, list[str]]:
         reason = "it was not measured" if gain is None else gain.reason
         return "not assessable", [f"utility: the gain cannot be measured: {reason}."]
     verdict = "helps" if _lo(gain) > 0 else "hurts" if _hi(gain) < 0 else "no measurable effect"
-    reasons = [f"utility: adding the synthetic rows to the real ones {_effect(verdict)}: {_shown(gain)}."]
+    metric = gain.details.get("metric", "score")
+    reasons = [
+        f"utility: adding synthetic rows to the real ones {_effect(verdict)}: {metric} changes by "
+        f"{_shown(gain)}."
+    ]
     for rival in ("class_weight", "random", "smote"):
         over = estimates.get(f"utility.augmentation.over_{rival}")
         if over is not None and over.assessable and _hi(over) < 0:
@@ -224,8 +228,8 @@ def _privacy(estimates: Estimates, alpha: float) -> tuple[str, list[str]]:
     unique = estimates.get("privacy.identifiable")
     if unique is not None and unique.assessable and _value(unique) * unique.n < MIN_IDENTIFIABLE:
         return "not assessable", [
-            f"privacy: records are not identifiable: only {_value(unique):.1%} of {unique.n} real rows differ "
-            "from all others, so that no attack on single rows can be tried."
+            f"privacy: records are not identifiable: only {_value(unique):.1%} of {unique.n} real rows "
+            "differ from all others, so that no attack on single rows can be tried."
         ]
     return "no leak detected at this power", [
         f"privacy: none of {len(tests)} attacks rejects at {alpha:g}; the AUC of the membership attack is "

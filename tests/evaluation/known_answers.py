@@ -52,7 +52,8 @@ def world(n: int, seed: int, n_holdout: int | None = None, n_fresh: int | None =
 
 
 def judged(w: World, synthetic: pd.DataFrame, **changes: Any) -> Report:
-    arguments = {"train": w.train, "holdout": w.holdout, "target": "fraud", "budget": "fast"}
+    budget = "fast" if len(w.train) <= 3_000 else "standard"
+    arguments = {"train": w.train, "holdout": w.holdout, "target": "fraud", "budget": budget}
     return evaluate(**(arguments | {"synthetic": synthetic, "references": False, "seed": 0} | changes))
 
 

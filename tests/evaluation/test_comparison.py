@@ -159,7 +159,7 @@ def test_different_columns_are_named():
 def test_infinite_numbers_are_named_with_their_row():
     train, synthetic, holdout = three()
     synthetic.loc[7, "a"] = np.inf
-    with pytest.raises(InputError, match="`synthetic`: column 'a' holds 1 infinite values.* row 7"):
+    with pytest.raises(InputError, match=r"`synthetic`: column 'a' holds 1 infinite values.* row 7"):
         compare(train, synthetic, holdout)
 
 

@@ -7,6 +7,7 @@ without the defect and fails with it; a claim that holds with it would be no tes
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -526,9 +527,7 @@ def test_a_known_answer_notices_the_defect(number, place, monkeypatch, tmp_path)
 
 
 def _users(name: str, original: Any) -> list[Any]:
-    """Every module of the evaluation that holds this function under its name, and its class if it is a method."""
-    import sys
-
+    """Every module of the evaluation that holds this function under its name, or the class of a method."""
     modules = [module for key, module in sys.modules.items() if key.startswith("tabdiff.evaluation")]
     holders = [module for module in modules if getattr(module, name, None) is original]
     return holders or [features.BoostingFeatures if name == "matrix" else neighbours.Space]

@@ -38,7 +38,7 @@ def measure_coverage(comparison: Comparison, rng: np.random.Generator) -> Iterab
     Source: Naeem et al. 2020 (arXiv:2002.09797).
     """
     space = fit_space(comparison)
-    once = comparison.synthetic[once_each_paste(comparison.synthetic.keys())]
+    once = comparison.synthetic[once_each_paste(comparison.synthetic.keys(), len(comparison.holdout))]
     tables = [comparison.holdout, once, comparison.train]
     yield _coverage("fidelity.coverage.all", comparison, space, tables, rng, "rows")
     name = "fidelity.coverage.rare"

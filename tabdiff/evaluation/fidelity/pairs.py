@@ -86,8 +86,8 @@ def measure_pairs(comparison: Comparison, rng: np.random.Generator) -> Iterable[
     score = (D_synthetic - D_train) / (D_independent - D_train), at equal effective numbers of rows. Bins are
     fifths of real rows, missing cells have one of their own. A column whose bins are filled so differently
     that more than half of its rows would have to move counts as independent of all others: that it depends on
-    nothing, as a constant does, would else look like a small distance. `fidelity.pairs.target` takes the pairs of the
-    target alone, which are few among all and matter most.
+    nothing, as a constant does, would else look like a small distance. `fidelity.pairs.target` takes the
+    pairs of the target alone, which are few among all and matter most.
     """
     columns = comparison.layout.modelled
     reason = too_few(comparison)

@@ -5,6 +5,7 @@ field         distances, measured once               membership    who was in tr
 tails         few leaked rows                        limits        what could have been found
 inference     secrets, and links between halves      singling_out  conditions that fit one record
 whitebox      what a model gives away                descriptive   distances as papers print them
+control       whether the holdout can tell anything
 """
 
 from tabdiff.evaluation.privacy import copies, descriptive, inference, singling_out, whitebox

@@ -10,7 +10,8 @@ import numpy as np
 from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.intervals import fisher_greater, wilson
-from tabdiff.evaluation.privacy.units import MAX_SUSPECTS, Side, newcombe, refusal, suspect, units_of
+from tabdiff.evaluation.privacy.control import refusal
+from tabdiff.evaluation.privacy.units import MAX_SUSPECTS, Side, newcombe, suspect, units_of
 from tabdiff.evaluation.registry import register
 
 __all__ = ["copied_units", "copies", "identifiable", "is_continuous", "reused_values"]
@@ -33,7 +34,7 @@ def copied_units(side: Side, keys: np.ndarray, synthetic: np.ndarray) -> int:
 def _exact(comparison: Comparison) -> Estimate:
     name = "privacy.copies.exact"
     units = units_of(comparison)
-    why = refusal(comparison, units)
+    why = refusal(comparison, units, alike=False)
     if why:
         return not_assessable(name, why)
     train, holdout = comparison.train.keys(), comparison.holdout.keys()
@@ -54,7 +55,7 @@ def _exact(comparison: Comparison) -> Estimate:
         bad=1.0,
         n=n + m,
         method="Newcombe; p by Fisher's exact test",
-        p_value=fisher_greater(k, n, k_control, m),
+        p_value=None if refusal(comparison, units) else fisher_greater(k, n, k_control, m),
         note="share of train units that occur verbatim, less the holdout's; identifiers are not compared",
         details={
             "k_train": k,

@@ -16,8 +16,9 @@ from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.intervals import fisher_greater
 from tabdiff.evaluation.neighbours import fit_space
+from tabdiff.evaluation.privacy.control import refusal
 from tabdiff.evaluation.privacy.field import nearest_rows
-from tabdiff.evaluation.privacy.units import MIN_UNITS, Side, Units, newcombe, refusal, sample, units_of
+from tabdiff.evaluation.privacy.units import MIN_UNITS, Side, Units, newcombe, sample, units_of
 from tabdiff.evaluation.registry import register
 
 __all__ = [

@@ -15,16 +15,16 @@ from scipy import stats
 from tabdiff.evaluation.comparison import Comparison
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.intervals import clopper_pearson, delong_auc, fisher_greater
+from tabdiff.evaluation.privacy.control import refusal
 from tabdiff.evaluation.privacy.field import Field, Scores, measure_field
 from tabdiff.evaluation.privacy.limits import limit_estimates
 from tabdiff.evaluation.privacy.tails import near_copies, outlier_run, tail_scan
-from tabdiff.evaluation.privacy.units import MIN_UNITS, Units, refusal, units_of
+from tabdiff.evaluation.privacy.units import MIN_UNITS, Units, units_of
 from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.registry import register
 
 __all__ = ["auc_estimate", "leak_score", "membership", "rare_refusal", "roc", "tpr_estimate"]
 
-MIN_RARE_HOLDOUT = 25
 RATES = {"privacy.mia.tpr_at_1pct": 0.01, "privacy.mia.tpr_at_01pct": 0.001}
 CURVE_POINTS = 200
 NAMES = (
@@ -81,10 +81,10 @@ def rare_refusal(comparison: Comparison, n_train: int, n_holdout: int) -> str:
     """Why the positive class cannot be judged by itself; "" if it can."""
     if comparison.target is None or comparison.target.positive is None:
         return "no target with classes"
-    if n_train < MIN_UNITS or n_holdout < MIN_RARE_HOLDOUT:
+    if min(n_train, n_holdout) < MIN_UNITS:
         return (
-            f"{n_train} positive units in train and {n_holdout} in the holdout: at least {MIN_UNITS} and "
-            f"{MIN_RARE_HOLDOUT} are needed"
+            f"{n_train} positive units in train and {n_holdout} in the holdout: at least {MIN_UNITS} "
+            "of each are needed"
         )
     return ""
 

@@ -13,7 +13,8 @@ import numpy as np
 from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.intervals import fisher_greater, wilson
-from tabdiff.evaluation.privacy.units import Units, refusal, units_of
+from tabdiff.evaluation.privacy.control import refusal
+from tabdiff.evaluation.privacy.units import Units, units_of
 from tabdiff.evaluation.registry import register
 
 __all__ = ["Condition", "extremes", "from_row", "risk", "singled_out", "singling_out"]

@@ -16,7 +16,7 @@ import numpy as np
 from tabdiff.evaluation.comparison import Comparison
 from tabdiff.evaluation.intervals import wilson
 
-__all__ = ["MIN_UNITS", "Side", "Units", "best_rows", "newcombe", "refusal", "sample", "suspect", "units_of"]
+__all__ = ["MIN_UNITS", "Side", "Units", "best_rows", "newcombe", "sample", "suspect", "units_of"]
 
 MIN_UNITS = 50
 ROWS_PER_UNIT = 8  # of one entity, at most, where a measure asks for distances
@@ -79,21 +79,6 @@ def _by_code(groups: np.ndarray) -> Side:
     own = groups.max(initial=0) + 1 + np.arange(len(groups))
     distinct, units = np.unique(np.where(groups < 0, own, groups), return_inverse=True)
     return Side(np.arange(len(groups)), units, len(distinct))
-
-
-def refusal(comparison: Comparison, units: Units) -> str:
-    """Why no attack can be judged, with the numbers; "" if it can."""
-    if not comparison.has_holdout:
-        return "no holdout: pass real rows that the generator never saw, to tell learned from copied"
-    if comparison.train_groups is not None and comparison.holdout_groups is not None:
-        named = np.unique(comparison.holdout_groups[comparison.holdout_groups >= 0])
-        shared = int(np.isin(named, comparison.train_groups).sum())
-        if shared:
-            return f"{shared} of {len(named)} holdout entities are in train too: split by entity"
-    n, m = units.train.n_units, units.holdout.n_units
-    if min(n, m) < MIN_UNITS:
-        return f"{n} {units.what} in train and {m} in the holdout: at least {MIN_UNITS} of each are needed"
-    return ""
 
 
 def sample(side: Side, n: int, rng: np.random.Generator, among: np.ndarray | None = None) -> np.ndarray:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from tabdiff import frames
-from tabdiff.errors import InputError
+from tabdiff.evaluation.arguments import scores_of
 from tabdiff.evaluation.comparison import Comparison, Rows
 from tabdiff.evaluation.estimates import Estimate, not_assessable
+from tabdiff.evaluation.privacy.control import refusal
 from tabdiff.evaluation.privacy.membership import auc_estimate, rare_refusal
-from tabdiff.evaluation.privacy.units import Side, Units, best_rows, refusal, sample, units_of
+from tabdiff.evaluation.privacy.units import Side, Units, best_rows, sample, units_of
 from tabdiff.evaluation.registry import register
 
 __all__ = ["whitebox"]
@@ -25,7 +27,7 @@ def whitebox(comparison: Comparison, rng: np.random.Generator) -> Iterator[Estim
     """AUC of the model's own scores, of train against holdout rows; over all rows and the positive class.
 
     The model needs `score_samples(frame)`, which returns one number for each row, the higher the better the
-    model fits it.
+    model fits it; minus infinity for a row that it cannot make.
     """
     units = units_of(comparison)
     why = refusal(comparison, units)
@@ -75,11 +77,18 @@ def _asked(comparison: Comparison, units: Units, role: str, rng: np.random.Gener
     drawn[1, sample(side, n, rng, positive)] = True
     places = np.flatnonzero(drawn.any(axis=0))
     assert comparison.native is not None
-    frame = frames.select_rows(comparison.native[role], side.rows[places])
-    score = np.asarray(comparison.model.score_samples(frame), dtype=np.float64)
-    if score.shape != (len(places),):
-        raise InputError(
-            f"`score_samples` of the model returned an array of shape {score.shape} for {len(places)} rows. "
-            "It must return one number for each row."
-        )
+    frame = _like_train(comparison.native, role, side.rows[places])
+    score = scores_of(comparison.model, frame, len(places))
     return _Asked(score, side.units[places], drawn[0, places], drawn[1, places])
+
+
+def _like_train(native: dict[str, Any], role: str, rows: np.ndarray) -> Any:
+    """Rows of a table as it was given; in the kind of frame and column order of train, if these differ."""
+    frame = frames.select_rows(native[role], rows)
+    columns, template = frames.read(frame)
+    first_row, of_train = frames.read(frames.select_rows(native["train"], np.array([0])))
+    names = [column.name for column in first_row]
+    if names == [column.name for column in columns] and type(template.empty) is type(of_train.empty):
+        return frame
+    by_name = {column.name: column for column in columns}
+    return of_train.rebuild([by_name[name] for name in names])

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from tabdiff.errors import InputError
-from tabdiff.evaluation.features import ready_to_fit
+from tabdiff.evaluation.features import ready_to_fit, threads_for
 
 __all__ = ["Learner", "Table", "amounts", "oversampled", "repeated", "smote_rows", "thin"]
 
@@ -85,15 +85,17 @@ class Learner:
         }
         x = ready_to_fit(table.x)
         if not self.n_classes:
-            return HistGradientBoostingRegressor(**settings).fit(x, table.y).predict(x_test)
+            with threads_for(len(x)):
+                return HistGradientBoostingRegressor(**settings).fit(x, table.y).predict(x_test)
         proba = np.zeros((len(x_test), self.n_classes))
         held = np.unique(table.y)
         if len(held) == 1:
             proba[:, held] = 1.0
             return proba
         weights = "balanced" if balanced else None
-        model = HistGradientBoostingClassifier(class_weight=weights, **settings).fit(x, table.y)
-        proba[:, model.classes_] = model.predict_proba(x_test)
+        with threads_for(len(x)):
+            model = HistGradientBoostingClassifier(class_weight=weights, **settings).fit(x, table.y)
+            proba[:, model.classes_] = model.predict_proba(x_test)
         return proba
 
 

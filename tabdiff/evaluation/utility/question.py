@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from tabdiff.evaluation.comparison import Comparison, Target
 from tabdiff.evaluation.features import boosting_features
-from tabdiff.evaluation.intervals import bootstrap_weights
+from tabdiff.evaluation.intervals import bootstrap_weights, seeded_interval
 from tabdiff.evaluation.utility.calibration import brier_losses
 from tabdiff.evaluation.utility.models import Learner, Table
 from tabdiff.evaluation.utility.ranking import (
@@ -38,7 +37,6 @@ __all__ = [
     "learner_of",
     "method_of",
     "r2",
-    "seeded_interval",
     "tables_of",
     "usable_labels",
 ]
@@ -310,22 +308,3 @@ def method_of(question: Question, n_draws: int, n_seeds: int) -> str:
         f"{n_draws} paired bootstraps of holdout {units}, classes kept, {seeds}; given these train and "
         "synthetic rows"
     )
-
-
-def seeded_interval(
-    per_seed: np.ndarray, bootstrap_se: float, level: float = 0.95
-) -> tuple[float, float, float]:
-    """Mean over K model seeds, with an interval for the test rows drawn and the seeds drawn.
-
-    per_seed: (K,). se^2 = bootstrap_se^2 + var(per_seed) / K, with K - 1 degrees of freedom for the second
-    part. Returns mean, low, high.
-    Source: Satterthwaite 1946 for the degrees of freedom of the sum.
-    """
-    n, value = len(per_seed), float(per_seed.mean())
-    between = float(per_seed.var(ddof=1)) / n if n > 1 else 0.0
-    variance = bootstrap_se**2 + between
-    if variance == 0:
-        return value, value, value
-    freedom = (n - 1) * (variance / between) ** 2 if between > 1e-9 * variance else math.inf
-    half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)
-    return value, value - half, value + half

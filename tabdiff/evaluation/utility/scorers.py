@@ -15,6 +15,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
 from tabdiff.errors import InputError
+from tabdiff.evaluation.arguments import count_of
 from tabdiff.evaluation.comparison import Comparison, Target, budget_of
 from tabdiff.evaluation.features import boosting_features
 from tabdiff.evaluation.reading import compare
@@ -70,9 +71,11 @@ def tstr_score(
     """
     if metric not in METRICS:
         raise InputError(f"metric is {metric!r}. Known: {list(METRICS)}.")
+    random_state = count_of("random_state", random_state, 0)
     comparison = compare(real, synthetic, target=target, positive=positive)
     held = comparison.target
-    assert held is not None
+    if held is None:
+        raise InputError("target is None. Name the column to predict.")
     if held.is_classes != (metric == "average_precision"):
         kind, fitting = (
             ("classes", METRICS[0]) if held.is_classes else ("numbers with many values", METRICS[1])

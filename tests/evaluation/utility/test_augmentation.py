@@ -53,7 +53,7 @@ def test_a_copy_of_train_is_worth_as_much_as_repeating_its_rows():
 
 def test_rows_that_are_no_frauds_hurt():
     mislabelled = FRESH[FRESH["fraud"] == 0].assign(fraud=1)
-    assert augmented(mislabelled)["utility.augmentation.gain"].hi < -0.1
+    assert augmented(mislabelled)["utility.augmentation.gain"].hi < -0.05
 
 
 def test_every_estimate_is_there_with_its_interval(with_frauds):

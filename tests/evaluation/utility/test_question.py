@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, r2_score
 
+from tabdiff.evaluation.intervals import seeded_interval
 from tabdiff.evaluation.reading import compare
 from tabdiff.evaluation.utility.question import (
     RECALL_GRID,
@@ -18,7 +19,6 @@ from tabdiff.evaluation.utility.question import (
     ask,
     bootstrap_marks,
     r2,
-    seeded_interval,
 )
 
 
