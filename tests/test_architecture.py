@@ -91,8 +91,9 @@ RULES = {
     "tabdiff.evaluation.intervals": Rule("", "numpy scipy"),
     "tabdiff.evaluation.comparison": Rule("errors schema", "numpy"),
     "tabdiff.evaluation.reading": Rule(
-        "errors evaluation.arguments evaluation.comparison evaluation.intervals frames schema", "numpy"
+        "errors evaluation.arguments evaluation.comparison evaluation.overlap frames schema", "numpy"
     ),
+    "tabdiff.evaluation.overlap": Rule("errors evaluation.comparison evaluation.intervals", "numpy"),
     "tabdiff.evaluation.neighbours": Rule("evaluation.comparison", "numpy"),
     "tabdiff.evaluation.registry": Rule("errors evaluation.comparison evaluation.estimates", "numpy"),
     "tabdiff.evaluation.references": Rule("evaluation.comparison evaluation.neighbours", "numpy"),
@@ -118,8 +119,10 @@ RULES = {
         "jinja2",
     ),
     "tabdiff.evaluation.report": Rule(
-        "errors evaluation.estimates evaluation.html evaluation.verdict frames schema", "numpy"
+        "errors evaluation.estimates evaluation.html evaluation.report_file evaluation.verdict frames schema",
+        "numpy",
     ),
+    "tabdiff.evaluation.report_file": Rule("errors evaluation.estimates evaluation.verdict"),
     "tabdiff.evaluation.judging": Rule("errors evaluation frames"),
     "tabdiff.evaluation.published": Rule("evaluation.published"),
     "tabdiff.evaluation.published.boosting": Rule("errors", "", "xgboost"),
@@ -149,7 +152,9 @@ RULES = {
         "numpy scipy sklearn",
     ),
     "tabdiff.evaluation.privacy": Rule("evaluation.privacy"),
-    "tabdiff.evaluation.privacy.units": Rule("evaluation.comparison evaluation.intervals", "numpy"),
+    "tabdiff.evaluation.privacy.units": Rule(
+        "evaluation.comparison evaluation.estimates evaluation.intervals", "numpy"
+    ),
     "tabdiff.evaluation.privacy.field": Rule(
         "evaluation.comparison evaluation.neighbours evaluation.privacy.units", "numpy"
     ),

@@ -19,6 +19,7 @@ __all__ = [
     "delong_auc",
     "fisher_greater",
     "holm",
+    "newcombe",
     "normal_interval",
     "paired_bootstrap",
     "seeded_interval",
@@ -166,3 +167,15 @@ def seeded_interval(
     freedom = (n - 1) * (variance / between) ** 2 if between > 1e-9 * variance else math.inf
     half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)
     return value, value - half, value + half
+
+
+def newcombe(
+    k_first: float, n_first: float, k_second: float, n_second: float, level: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the difference of two shares from their Wilson intervals.
+
+    Source: Newcombe 1998, Statistics in Medicine 17:873, method 10.
+    """
+    p, q = k_first / n_first, k_second / n_second
+    (p_lo, p_hi), (q_lo, q_hi) = wilson(k_first, n_first, level), wilson(k_second, n_second, level)
+    return p - q - math.hypot(p - p_lo, q_hi - q), p - q + math.hypot(p_hi - p, q - q_lo)

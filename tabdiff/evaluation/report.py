@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import errno
 import json
 import math
-import os
-import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +16,24 @@ from tabdiff import frames
 from tabdiff.errors import InputError
 from tabdiff.evaluation import html
 from tabdiff.evaluation.estimates import Estimate
+from tabdiff.evaluation.report_file import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    check_mapping,
+    check_version,
+    dicts_of,
+    estimates_of,
+    file_path,
+    first_fault,
+    text_of,
+    verdict_of,
+    write_whole,
+)
 from tabdiff.evaluation.verdict import Verdict
 from tabdiff.schema import Column, Storage
 
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "Report"]
 
-SCHEMA = "tabdiff.evaluation.report"
-SCHEMA_VERSION = 1
 HEADLINES = (
     "fidelity.marginal.mean",
     "fidelity.pairs.score",
@@ -43,15 +50,6 @@ HEADLINES = (
     "privacy.attribute_inference",
 )
 NUMBERS = ("value", "lo", "hi", "ideal", "floor", "bad", "n", "n_effective", "p_value", "seconds")
-WRONG_PATH = {
-    errno.EACCES,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-}
 TEXTS = ("method", "note", "reason")
 
 
@@ -119,23 +117,23 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             "verdict": asdict(self.verdict),
             "facts": dict(self.facts),
-            "estimates": _dicts(self.estimates),
-            "references": {title: _dicts(found) for title, found in self.references.items()},
+            "estimates": dicts_of(self.estimates),
+            "references": {title: dicts_of(found) for title, found in self.references.items()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Report:
         """The inverse of `to_dict`; raises `InputError` for anything that `to_dict` did not write."""
-        _check_version(data)
+        check_version(data)
         lacking = [key for key in ("verdict", "facts", "estimates", "references") if key not in data]
         if lacking:
             raise InputError(f"the report lacks {lacking}. Was it cut? Keys: {list(data)}.")
         for key in ("verdict", "facts", "estimates", "references"):
-            _mapping(data[key], key)
+            check_mapping(data[key], key)
         return cls(
-            _estimates(data["estimates"]),
-            _verdict(data["verdict"]),
-            {title: _estimates(found) for title, found in data["references"].items()},
+            estimates_of(data["estimates"]),
+            verdict_of(data["verdict"]),
+            {title: estimates_of(found) for title, found in data["references"].items()},
             dict(data["facts"]),
         )
 
@@ -145,14 +143,14 @@ class Report:
         try:
             text = json.dumps(data, allow_nan=False, indent=1)
         except (TypeError, ValueError) as error:
-            raise InputError(f"the report is no JSON: {_first_fault(data, 'report')}.") from error
-        return text if path is None else write_whole(_path(path), text)
+            raise InputError(f"the report is no JSON: {first_fault(data, 'report')}.") from error
+        return text if path is None else write_whole(file_path(path), text)
 
     @classmethod
     def from_json(cls, source: str | Path) -> Report:
         """Read what `to_json` wrote: the text itself, or the path of a file."""
         is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        text = str(source) if is_text else _text_of(_path(source))
+        text = str(source) if is_text else text_of(file_path(source))
         try:
             data = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
@@ -226,7 +224,7 @@ class Report:
         A file is written whole or not at all.
         """
         text = html.page(self)
-        return text if path is None else write_whole(_path(path), text)
+        return text if path is None else write_whole(file_path(path), text)
 
     def __str__(self) -> str:
         verdict = self.verdict
@@ -252,107 +250,6 @@ class Report:
     @property
     def _library(self) -> str:
         return self.facts.get("library") or "pandas"
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """Write a file by way of a second one beside it, so that nobody ever meets half of it; returns `path`.
-
-    Characters that UTF-8 cannot hold become question marks.
-    """
-    if not path.parent.is_dir():
-        raise InputError(
-            f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}. Make it first."
-        )
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        beside.write_bytes(text.encode("utf-8", errors="replace"))
-        beside.replace(path)
-    except OSError as error:
-        if error.errno not in WRONG_PATH:  # a full disk is no fault of the path
-            raise
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror}. Choose another path.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-    return path
-
-
-def _path(given: Any) -> Path:
-    if not isinstance(given, str | os.PathLike) or not Path(given).name or "\0" in str(given):
-        raise InputError(f"{given!r} is no path of a file. Pass one, such as 'report.html'.")
-    return Path(given)
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}. Pass a file that `to_json` wrote.") from error
-
-
-# --- JSON ---
-
-
-def _dicts(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: found.to_dict() for name, found in estimates.items()}
-
-
-def _mapping(data: Any, what: str) -> None:
-    if not isinstance(data, Mapping):
-        raise InputError(f"{what} of the report is a {type(data).__name__}, not a dict. Was it edited?")
-
-
-def _estimates(data: Mapping[str, Any]) -> dict[str, Estimate]:
-    _mapping(data, "a group of estimates")
-    estimates = {name: Estimate.from_dict(found) for name, found in data.items()}
-    other = [name for name, found in estimates.items() if found.name != name]
-    if other:
-        raise InputError(f"the report keeps other estimates under these names: {other}. Was it edited?")
-    return estimates
-
-
-def _verdict(data: Mapping[str, Any]) -> Verdict:
-    unknown = sorted(set(data) ^ {each.name for each in fields(Verdict)})
-    if unknown:
-        raise InputError(f"the verdict of the report lacks these keys or has them too many: {unknown}.")
-    for key, value in data.items():
-        texts = value if isinstance(value, list) and key in ("reasons", "limits") else [value]
-        whole = all(isinstance(text, str) for text in texts)
-        if not whole or isinstance(value, list) is not (key in ("reasons", "limits")):
-            raise InputError(f"the verdict of the report has {key}={value!r}. Was it edited?")
-    return Verdict(**data)
-
-
-def _check_version(data: Mapping[str, Any]) -> None:
-    if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
-        given = data.get("schema") if isinstance(data, Mapping) else type(data).__name__
-        raise InputError(f"this is no report: its schema is {given!r}, not {SCHEMA!r}.")
-    version = data.get("schema_version")
-    number = version if isinstance(version, int) and not isinstance(version, bool) else None
-    if number is not None and number > SCHEMA_VERSION:
-        raise InputError(
-            f"the report has schema_version {version}; this tabdiff reads up to {SCHEMA_VERSION}. Install a "
-            "newer tabdiff."
-        )
-    if number != SCHEMA_VERSION:
-        raise InputError(f"the report has schema_version {version!r}. Known: {SCHEMA_VERSION}.")
-
-
-def _first_fault(value: Any, where: str) -> str:
-    """Where the first thing stands that JSON has no form for, in words; empty if there is none."""
-    children: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, Mapping):
-        bad = [key for key in value if not isinstance(key, str)]
-        if bad:
-            return f"{where} has the key {bad[0]!r}, which is no text"
-        children = value.items()
-    elif isinstance(value, list | tuple):
-        children = enumerate(value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        return f"{where} is {value!r}"
-    elif not isinstance(value, str | int | float | None):
-        return f"{where} is {value!r}, of type {type(value).__name__}"
-    return next((fault for key, child in children if (fault := _first_fault(child, f"{where}[{key!r}]"))), "")
 
 
 # --- frames and text ---

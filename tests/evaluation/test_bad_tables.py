@@ -25,7 +25,7 @@ from tabdiff.evaluation import (
     tstr_score,
 )
 from tabdiff.evaluation.comparison import within_reach
-from tabdiff.evaluation.report import SCHEMA
+from tabdiff.evaluation.report_file import SCHEMA
 
 
 def objects(cells):

@@ -422,7 +422,7 @@ def the_holdout_as_synthetic_table_is_refused():
         measured(w, w.holdout.copy(), "fidelity.c2st")
 
 
-@defect("M19", reading, "_check_control", the_holdout_as_synthetic_table_is_refused)
+@defect("M19", reading, "check_control", the_holdout_as_synthetic_table_is_refused)
 def accepted(original):
     return lambda comparison: None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,10 +12,10 @@ from tabdiff.evaluation.effective import effective_rows
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.fidelity.distances import tv_of_counts
 from tabdiff.evaluation.fidelity.resampling import blocked, standard_error, too_few
-from tabdiff.evaluation.intervals import normal_interval, wilson
+from tabdiff.evaluation.intervals import newcombe, normal_interval, wilson
 from tabdiff.evaluation.registry import register
 
-__all__ = ["difference_interval", "measure_missing", "measure_rare_share", "measure_validity"]
+__all__ = ["measure_missing", "measure_rare_share", "measure_validity"]
 
 
 # --- impossible cells ---
@@ -126,7 +125,7 @@ def _missing_rate(comparison: Comparison) -> Estimate:
     """Largest |P(missing | synthetic) - P(missing | holdout)|; bounds hold for all columns at once."""
     columns = comparison.layout.columns
     n, n_effective = len(comparison.synthetic), effective_rows(comparison)
-    level = 1 - 0.05 / len(columns)
+    n_real, level = len(comparison.holdout), 1 - 0.05 / len(columns)
     gaps, bounds, floors, shown = [], [], [], []
     for column in columns:
         synthetic, real, train = (
@@ -134,9 +133,7 @@ def _missing_rate(comparison: Comparison) -> Estimate:
             for rows in (comparison.synthetic, comparison.holdout, comparison.train)
         )
         gaps.append(abs(synthetic - real))
-        bounds.append(
-            _absolute(difference_interval(synthetic, n_effective, real, len(comparison.holdout), level))
-        )
+        bounds.append(_absolute(newcombe(synthetic * n_effective, n_effective, real * n_real, n_real, level)))
         floors.append(abs(train - real))
         shown.append({"column": str(column.name), "synthetic": synthetic, "real": real})
     worst = int(np.argmax(gaps))
@@ -210,7 +207,8 @@ def measure_rare_share(comparison: Comparison, rng: np.random.Generator) -> Esti
     real = float(comparison.is_positive(comparison.real).mean())
     synthetic = float(comparison.is_positive(comparison.synthetic).mean())
     n, n_effective = len(comparison.synthetic), effective_rows(comparison)
-    lo, hi = difference_interval(synthetic, n_effective, real, len(comparison.real))
+    n_real = len(comparison.real)
+    lo, hi = newcombe(synthetic * n_effective, n_effective, real * n_real, n_real)
     return Estimate(
         name,
         synthetic - real,
@@ -224,19 +222,6 @@ def measure_rare_share(comparison: Comparison, rng: np.random.Generator) -> Esti
         method="Newcombe's hybrid of two Wilson intervals",
         note="a table balanced on purpose is above 0",
         details={"synthetic": synthetic, "real": real},
-    )
-
-
-def difference_interval(
-    first: float, n_first: float, second: float, n_second: float, level: float = 0.95
-) -> tuple[float, float]:
-    """Interval of a difference of two shares. Source: Newcombe 1998, method 10."""
-    low, high = wilson(first * n_first, n_first, level)
-    other_low, other_high = wilson(second * n_second, n_second, level)
-    gap = first - second
-    return (
-        gap - math.hypot(first - low, other_high - second),
-        gap + math.hypot(high - first, second - other_low),
     )
 
 

@@ -11,7 +11,7 @@ from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.intervals import fisher_greater, wilson
 from tabdiff.evaluation.privacy.control import refusal
-from tabdiff.evaluation.privacy.units import MAX_SUSPECTS, Side, newcombe, suspect, units_of
+from tabdiff.evaluation.privacy.units import MAX_SUSPECTS, Side, excess_share, suspect, units_of
 from tabdiff.evaluation.registry import register
 
 __all__ = ["copied_units", "copies", "identifiable", "is_continuous", "reused_values"]
@@ -41,21 +41,17 @@ def _exact(comparison: Comparison) -> Estimate:
     synthetic = comparison.synthetic.keys()
     k, n = copied_units(units.train, train, synthetic), units.train.n_units
     k_control, m = copied_units(units.holdout, holdout, synthetic), units.holdout.n_units
-    lo, hi = newcombe(k, n, k_control, m)
     continuous = [c for c in comparison.layout.of_kind("numeric") if is_continuous(comparison.real.column(c))]
     all_keys = np.concatenate([train, holdout])
     smoking = k >= 1 and bool(continuous) and len(np.unique(all_keys)) == len(all_keys)
-    return Estimate(
+    fields: dict[str, Any] = {"p_value": None} if refusal(comparison, units) else {}
+    return excess_share(
         name,
-        k / n - k_control / m,
-        lo,
-        hi,
-        ideal=0.0,
-        floor=0.0,
-        bad=1.0,
-        n=n + m,
-        method="Newcombe; p by Fisher's exact test",
-        p_value=None if refusal(comparison, units) else fisher_greater(k, n, k_control, m),
+        k,
+        n,
+        k_control,
+        m,
+        **fields,
         note="share of train units that occur verbatim, less the holdout's; identifiers are not compared",
         details={
             "k_train": k,

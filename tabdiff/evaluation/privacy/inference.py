@@ -14,11 +14,11 @@ import numpy as np
 
 from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows
 from tabdiff.evaluation.estimates import Estimate, not_assessable
-from tabdiff.evaluation.intervals import fisher_greater
+from tabdiff.evaluation.intervals import fisher_greater, newcombe
 from tabdiff.evaluation.neighbours import fit_space
 from tabdiff.evaluation.privacy.control import refusal
 from tabdiff.evaluation.privacy.field import nearest_rows
-from tabdiff.evaluation.privacy.units import MIN_UNITS, Side, Units, newcombe, sample, units_of
+from tabdiff.evaluation.privacy.units import MIN_UNITS, Side, Units, excess_share, sample, units_of
 from tabdiff.evaluation.registry import register
 
 __all__ = [
@@ -94,15 +94,15 @@ def attribute_inference(comparison: Comparison, rng: np.random.Generator) -> Est
     k, n, k_control, m = (worst[key] for key in ("k_train", "n_train", "k_holdout", "n_holdout"))
     lo, hi = newcombe(k, n, k_control, m, 1 - 0.05 / len(rows))
     beats = "beats" if worst["beats_naive"] else "does not beat"
-    return Estimate(
+    return excess_share(
         name,
-        k / n - k_control / m,
-        lo,
-        hi,
-        ideal=0.0,
-        floor=0.0,
+        k,
+        n,
+        k_control,
+        m,
+        lo=lo,
+        hi=hi,
         bad=1 - k_control / m,
-        n=n + m,
         method=f"Newcombe; p by Fisher's exact test; both with Bonferroni over {len(rows)} columns",
         p_value=min(1.0, len(rows) * worst["p"]),
         note=f"secret {worst['column']!r}: guessed right for {k / n:.1%} of train and {k_control / m:.1%} of "
@@ -219,18 +219,12 @@ def linkability(comparison: Comparison, rng: np.random.Generator) -> Estimate:
     led = [_led_to(comparison, attacked.rows, part) for part in parts]
     success = led[0] == led[1]
     k, n, k_control, m = attacked.units_hit(success, np.ones(len(success), dtype=bool))
-    lo, hi = newcombe(k, n, k_control, m)
-    return Estimate(
+    return excess_share(
         name,
-        k / n - k_control / m,
-        lo,
-        hi,
-        ideal=0.0,
-        floor=0.0,
-        bad=1.0,
-        n=n + m,
-        method="Newcombe; p by Fisher's exact test",
-        p_value=fisher_greater(k, n, k_control, m),
+        k,
+        n,
+        k_control,
+        m,
         note=f"linked: {k / n:.1%} of train and {k_control / m:.1%} of holdout records",
         details={
             "k_train": k,

@@ -15,7 +15,7 @@ from scipy import stats
 from tabdiff.evaluation.estimates import Estimate, not_assessable
 from tabdiff.evaluation.intervals import clopper_pearson, fisher_greater
 from tabdiff.evaluation.privacy.field import Field, Scores
-from tabdiff.evaluation.privacy.units import MAX_SUSPECTS, Units, newcombe, suspect
+from tabdiff.evaluation.privacy.units import MAX_SUSPECTS, Units, excess_share, suspect
 
 __all__ = ["NEAR", "near_copies", "outlier_run", "run_p_value", "scan", "tail_scan"]
 
@@ -43,16 +43,12 @@ def near_copies(field: Field, units: Units) -> Estimate:
         for place in np.flatnonzero(scores.train >= NEAR):
             listed[int(scores.train_row[place])] = (scores, place)
     k, n, k_control, m = counts["random"].values()
-    lo, hi = newcombe(k, n, k_control, m)
-    return Estimate(
+    return excess_share(
         "privacy.copies.near",
-        k / n - k_control / m,
-        lo,
-        hi,
-        ideal=0.0,
-        floor=0.0,
-        bad=1.0,
-        n=n + m,
+        k,
+        n,
+        k_control,
+        m,
         method="Newcombe; p by Fisher's exact test, Bonferroni over the sets of rows",
         p_value=min(1.0, len(p_values) * min(p_values)),
         note="share of train rows ten times nearer to a synthetic than to any real row, less the holdout's",

@@ -7,16 +7,16 @@ does, each unit could as well have been drawn into the holdout. A score that loo
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tabdiff.evaluation.comparison import Comparison
-from tabdiff.evaluation.intervals import wilson
+from tabdiff.evaluation.estimates import Estimate
+from tabdiff.evaluation.intervals import fisher_greater, newcombe
 
-__all__ = ["MIN_UNITS", "Side", "Units", "best_rows", "newcombe", "sample", "suspect", "units_of"]
+__all__ = ["MIN_UNITS", "Side", "Units", "best_rows", "excess_share", "sample", "suspect", "units_of"]
 
 MIN_UNITS = 50
 ROWS_PER_UNIT = 8  # of one entity, at most, where a measure asks for distances
@@ -106,14 +106,23 @@ def best_rows(score: np.ndarray, units: np.ndarray) -> np.ndarray:
     return order[first]
 
 
-def newcombe(k: int, n: int, k_control: int, n_control: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of the difference of two shares from their Wilson intervals.
+def excess_share(name: str, k: int, n: int, k_control: int, m: int, **fields: Any) -> Estimate:
+    """The share k / n of train units beyond the share k_control / m of holdout units, as an estimate.
 
-    Source: Newcombe 1998, Statistics in Medicine 17:873, method 10.
+    fields: what else the estimate holds, or holds instead.
     """
-    p, q = k / n, k_control / n_control
-    (p_lo, p_hi), (q_lo, q_hi) = wilson(k, n, level), wilson(k_control, n_control, level)
-    return p - q - math.hypot(p - p_lo, q_hi - q), p - q + math.hypot(p_hi - p, q - q_lo)
+    lo, hi = newcombe(k, n, k_control, m)
+    known: dict[str, Any] = {
+        "lo": lo,
+        "hi": hi,
+        "ideal": 0.0,
+        "floor": 0.0,
+        "bad": 1.0,
+        "n": n + m,
+        "method": "Newcombe; p by Fisher's exact test",
+        "p_value": fisher_greater(k, n, k_control, m),
+    }
+    return Estimate(name, k / n - k_control / m, **(known | fields))
 
 
 def suspect(train_row: Any, synthetic_row: Any, distance: Any, why: str) -> dict[str, Any]:

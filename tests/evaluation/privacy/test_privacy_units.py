@@ -3,13 +3,12 @@ import pandas as pd
 import pytest
 from privacy_cases import fresh, joined, judge, real, smallest_p
 
-from tabdiff.evaluation.intervals import fisher_greater, wilson
+from tabdiff.evaluation.intervals import fisher_greater, newcombe, wilson
 from tabdiff.evaluation.privacy.control import refusal
 from tabdiff.evaluation.privacy.units import (
     ROWS_PER_UNIT,
     Side,
     best_rows,
-    newcombe,
     sample,
     units_of,
 )
