@@ -22,6 +22,9 @@ from tabdiff.evaluation.references import independent_columns, interpolated
 
 LEAK, NO_LEAK, NOT_ASSESSABLE = "leak detected", "no leak detected at this power", "not assessable"
 FRAUD_RATE = 0.1  # so that the smallest size has a rare class that can be assessed
+# A tenth of the usual level: all sizes and seeds make some ninety leak-free verdicts, of which about one in a
+# hundred may raise an alarm by chance at the usual one. How often they do is measured apart.
+ALPHA = 0.001
 
 Case = Callable[[int, int], Any]
 CASES: dict[str, Case] = {}
@@ -53,7 +56,7 @@ def world(n: int, seed: int, n_holdout: int | None = None, n_fresh: int | None =
 
 def judged(w: World, synthetic: pd.DataFrame, **changes: Any) -> Report:
     budget = "fast" if len(w.train) <= 3_000 else "standard"
-    arguments = {"train": w.train, "holdout": w.holdout, "target": "fraud", "budget": budget}
+    arguments = {"train": w.train, "holdout": w.holdout, "target": "fraud", "budget": budget, "alpha": ALPHA}
     return evaluate(**(arguments | {"synthetic": synthetic, "references": False, "seed": 0} | changes))
 
 

@@ -102,6 +102,7 @@ def auc_estimate(name: str, train: np.ndarray, holdout: np.ndarray) -> Estimate:
         min(lo, result.auc),
         max(hi, result.auc),
         ideal=0.5,
+        floor=0.5,
         bad=1.0,
         n=len(train) + len(holdout),
         method="DeLong; p by the exchange of train and holdout units, one-sided",
