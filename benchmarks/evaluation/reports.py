@@ -124,18 +124,19 @@ def candidates(
 
 def by_smote(train: pd.DataFrame, target: str, seed: int) -> pd.DataFrame:
     """As many rows of each class as train has, by SMOTE or SMOTENC; missing cells filled for it."""
-    features, classes = train.drop(columns=target), train[target].astype(object)
+    features, classes = train.drop(columns=target), np.asarray(train[target])
     levels = [name for name in features if features[name].dtype.kind not in "iuf"]
     filled = features.assign(**{name: features[name].astype(object).fillna("missing") for name in levels})
     filled = filled.fillna(filled.drop(columns=levels).median())
-    twice = {value: 2 * count for value, count in classes.value_counts().items()}
+    values, counts = np.unique(np.asarray(classes), return_counts=True)
+    twice = dict(zip(values.tolist(), (2 * counts).tolist(), strict=True))
     sampler = (
         SMOTENC(levels, sampling_strategy=twice, random_state=seed)
         if levels
         else SMOTE(sampling_strategy=twice, random_state=seed)
     )
     made, made_classes = sampler.fit_resample(filled, classes)
-    made = made.iloc[len(train) :].assign(**{target: made_classes.iloc[len(train) :]}).reset_index(drop=True)
+    made = made.iloc[len(train) :].assign(**{target: made_classes[len(train) :]}).reset_index(drop=True)
     made = made.assign(**{name: made[name].where(made[name] != "missing", None) for name in levels})
     return like(made, train)
 

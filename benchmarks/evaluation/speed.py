@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--out", type=Path, help="JSON file to write")
     args = parser.parse_args(argv)
     evaluators = {"tabdiff": sys.executable} | dict(peer.split("=", 1) for peer in args.peer)
-    results = []
+    machine, results = describe_machine(), []
     with tempfile.TemporaryDirectory() as folder:
         for n in args.rows:
             write_tables(Path(folder), n)
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
                         }
                     )
                     print(json.dumps(results[-1])[:400], file=sys.stderr, flush=True)
-    report = {"benchmark": "evaluation_speed", "machine": describe_machine(), "results": results}
+    report = {"benchmark": "evaluation_speed", "machine": machine, "results": results}
     if args.out:
         args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report  # fmt: skip
