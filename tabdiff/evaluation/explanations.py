@@ -217,7 +217,7 @@ EXPLANATIONS = {
         "leaks that spread thinly over all rows.",
     ),
     "privacy.outlier_run": Explanation(
-        "Isolated rows in a row",
+        "A run of isolated rows",
         "Among unusual rows, how many of train come nearest to synthetic ones before the first held-out row?",
         "As many as after a random split.",
         "leaks of usual rows.",
