@@ -211,8 +211,8 @@ def _privacy(estimates: Estimates, alpha: float) -> tuple[str, list[str]]:
     }
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
     leaks = [
-        f"privacy: {explain(name).title.rstrip('?')}: {_shown(estimates[name])}, p = {p:.2g} after Holm's "
-        f"correction for {len(tests)} tests."
+        f"privacy: {explain(name).title.rstrip('?')}: {_shown(estimates[name])}, "
+        f"{f'p = {p:.2g}' if p > 0 else 'p < 1e-300'} after Holm's correction for {len(tests)} tests."
         for name, p in sorted(adjusted.items(), key=lambda item: item[1])
         if p < alpha
     ]

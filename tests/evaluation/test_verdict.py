@@ -67,6 +67,11 @@ def test_one_attack_that_rejects_after_holm_is_a_leak():
     assert found.privacy == "leak detected" and "p = 2e-05" in found.reasons[0]
 
 
+def test_a_p_value_too_small_for_a_float_is_not_called_zero():
+    scan = Estimate("privacy.tail_scan", 16, n=16, p_value=0.0)
+    assert "p < 1e-300 after" in verdict(ATTACK, scan).reasons[0]
+
+
 def test_an_attack_that_rejects_only_before_holm_is_no_leak():
     scan = Estimate("privacy.tail_scan", 9, n=16, p_value=0.006)
     assert verdict(ATTACK, scan).privacy == "no leak detected at this power"
