@@ -111,17 +111,24 @@ def nearest(queries: Points, references: Points, k: int = 1, itself: np.ndarray 
     if not len(references):
         return Neighbours(distance, index)
     shift = references.dense.mean(axis=0)
+    rounding = np.finfo(np.float32).eps * (references.dense.shape[1] + 2)
     for start in range(0, len(queries), QUERY_CHUNK):
         part = slice(start, start + QUERY_CHUNK)
-        left = _left(queries[part].dense - shift)
-        skip = None if itself is None else itself[part]
-        best_d, best_i = distance[part], index[part]
+        asked, skip = queries[part], None if itself is None else itself[part]
+        left = _left(asked.dense - shift)
+        best_d, best_i = distance[part], index[part]  # views: what is found is written through them
         for first in range(0, len(references), REFERENCE_CHUNK):
             chunk = references[slice(first, first + REFERENCE_CHUNK)]
-            found = _candidates(left, queries.codes[part], chunk, shift, first, k + SPARE, skip)
-            exact = _distances(queries[part], references, found)
-            best_d, best_i = _merge(best_d, best_i, exact, found, k)
-        distance[part], index[part] = best_d, best_i
+            right = _right(chunk.dense - shift)
+            square = _squares(left, right, asked.codes, chunk.codes, skip, first)
+            # most chunks hold nothing nearer than what is known; the products are off by `slack` at most
+            slack = rounding * (left[:, -2] + right[:, -1].max())
+            better = np.flatnonzero(square.min(axis=1) <= best_d[:, -1] ** 2 + slack)
+            if not len(better):
+                continue
+            found = _candidates(square[better], first, k + SPARE)
+            exact = _distances(asked[better], references, found)
+            best_d[better], best_i[better] = _merge(best_d[better], best_i[better], exact, found, k)
     return Neighbours(distance, index)
 
 
@@ -136,23 +143,27 @@ def _right(dense: np.ndarray) -> np.ndarray:
     return np.concatenate([dense, np.ones_like(square), square], axis=1).astype(np.float32)
 
 
-def _candidates(
+def _squares(
     left: np.ndarray,
+    right: np.ndarray,
     codes: np.ndarray,
-    chunk: Points,
-    shift: np.ndarray,
-    first: int,
-    n: int,
+    chunk_codes: np.ndarray,
     skip: np.ndarray | None,
+    first: int,
 ) -> np.ndarray:
-    """(q, up to n) rows of the reference that are nearest in this chunk, -1 where there is none."""
-    square = left @ _right(chunk.dense - shift).T
+    """(q, r) float32 squared distances of queries to a chunk of references, inf to the query itself."""
+    square = left @ right.T
     for place in range(codes.shape[1]):
-        square += codes[:, place, None] != chunk.codes[None, :, place]
+        square += codes[:, place, None] != chunk_codes[None, :, place]
     if skip is not None:
-        here = np.flatnonzero((skip >= first) & (skip < first + len(chunk)))
+        here = np.flatnonzero((skip >= first) & (skip < first + len(right)))
         square[here, skip[here] - first] = np.inf
-    n = min(n, len(chunk))
+    return square
+
+
+def _candidates(square: np.ndarray, first: int, n: int) -> np.ndarray:
+    """(q, up to n) rows of the reference that are nearest in a chunk, -1 for none; `square` is used up."""
+    n = min(n, square.shape[1])
     rows = np.arange(len(square))
     found = np.empty((len(square), n), dtype=np.int64)
     for place in range(n):

@@ -89,3 +89,13 @@ def test_columns_of_many_levels_are_compared_exactly():
     np.testing.assert_allclose(
         nearest(train, synthetic).distance[:, 0], brute_force(train, synthetic).min(axis=1), rtol=1e-12
     )
+
+
+def test_chunks_that_hold_nothing_nearer_change_nothing():
+    # the nearest reference of some queries is in the first chunk, of others in the last, with ties between
+    references = cloud(40_000, 5, n_levels=2)
+    queries = Points(references.dense[[3, 17_000, 39_999]] + 1e-6, references.codes[[3, 17_000, 39_999]])
+    twice = Points(np.tile(references.dense, (2, 1)), np.tile(references.codes, (2, 1)))
+    found = nearest(queries, twice, k=2)
+    np.testing.assert_array_equal(found.index, [[3, 40_003], [17_000, 57_000], [39_999, 79_999]])
+    np.testing.assert_allclose(found.distance, np.sqrt(5e-12), rtol=1e-3)
