@@ -14,7 +14,7 @@ import numpy as np
 
 from tabdiff.evaluation.comparison import ColumnLayout, Comparison, Rows, within_reach
 
-__all__ = ["Neighbours", "Points", "Space", "fit_space", "nearest"]
+__all__ = ["Neighbours", "Points", "Space", "fit_space", "merged", "nearest"]
 
 MAX_ONE_HOT = 64  # levels; beyond these, codes are compared one by one
 QUERY_CHUNK = 512
@@ -128,7 +128,7 @@ def nearest(queries: Points, references: Points, k: int = 1, itself: np.ndarray 
                 continue
             found = _candidates(square[better], first, k + SPARE)
             exact = _distances(asked[better], references, found)
-            best_d[better], best_i[better] = _merge(best_d[better], best_i[better], exact, found, k)
+            best_d[better], best_i[better] = merged(best_d[better], best_i[better], exact, found, k)
     return Neighbours(distance, index)
 
 
@@ -180,7 +180,7 @@ def _distances(queries: Points, references: Points, found: np.ndarray) -> np.nda
     return np.where(found < 0, np.inf, np.sqrt(square))
 
 
-def _merge(
+def merged(
     best_d: np.ndarray, best_i: np.ndarray, new_d: np.ndarray, new_i: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest of both lists, the earlier row first among equals."""

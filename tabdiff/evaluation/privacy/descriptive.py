@@ -17,7 +17,6 @@ __all__ = ["dcr_share", "distances", "independent_votes", "nndr"]
 
 NOTE = "descriptive, not evidence of privacy"
 ASKED = 2_000
-MAX_REFERENCE = REFERENCE_ROWS
 
 
 @register("descriptive.distances")
@@ -34,7 +33,7 @@ def distances(comparison: Comparison, rng: np.random.Generator) -> Iterator[Esti
     made = comparison.synthetic[rng.permutation(len(comparison.synthetic))[:n_asked]]
     asked = space.points(made)
     # the same number of each: more rows are nearer by number alone
-    n = min(len(comparison.train), len(comparison.holdout), MAX_REFERENCE)
+    n = min(len(comparison.train), len(comparison.holdout), REFERENCE_ROWS)
     train, holdout = (_some(rows, n, rng) for rows in (comparison.train, comparison.holdout))
     to_train, to_holdout = nearest_rows(space, asked, train, k=2), nearest_rows(space, asked, holdout)
     yield _dcr(to_train, to_holdout)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabdiff.evaluation.comparison import Comparison, Rows
-from tabdiff.evaluation.neighbours import Neighbours, Points, Space, fit_space, nearest
+from tabdiff.evaluation.neighbours import Neighbours, Points, Space, fit_space, merged, nearest
 from tabdiff.evaluation.privacy.units import Units, best_rows, sample
 
 __all__ = [
@@ -168,10 +168,8 @@ def nearest_rows(
         if itself is not None:
             here = np.where((itself >= first) & (itself < first + len(chunk)), itself - first, -1)
         found = nearest(queries, chunk, k, here)
-        both_d = np.concatenate([distance, found.distance], axis=1)
-        both_i = np.concatenate([index, np.where(found.index < 0, -1, found.index + first)], axis=1)
-        order = np.argsort(both_d, axis=1, kind="stable")[:, :k]
-        distance, index = np.take_along_axis(both_d, order, 1), np.take_along_axis(both_i, order, 1)
+        rows = np.where(found.index < 0, -1, found.index + first)
+        distance, index = merged(distance, index, found.distance, rows, k)
     return Neighbours(distance, index)
 
 

@@ -233,7 +233,6 @@ def test_records_of_few_levels_identify_nobody():
     train, holdout = draw(800), draw(400)
     estimates = judge(train, draw(800), holdout, target=None)
     assert estimates["privacy.identifiable"].value < 0.01
-    assert estimates["privacy.identifiable"].value < 0.01
     assert estimates["privacy.copies.exact"].details["k_train"] > 700
     assert smallest_p(estimates) > 0.05
     copy = judge(train, train, holdout, target=None)["privacy.copies.exact"]
@@ -244,7 +243,6 @@ def test_transactions_identify(tables):
     train, holdout = tables
     identifiable = judge(train, fresh(), holdout, names=["privacy.copies"])["privacy.identifiable"]
     assert identifiable.value == 1
-    assert identifiable.value > 0.05
 
 
 def test_a_leak_of_the_rare_class_alone_is_found_there():
