@@ -1,4 +1,4 @@
-"""Rows as tensors: the one data structure that encoding, diffusion and training share."""
+"""Rows as tensors: the data structures that encoding, diffusion and training share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["MixedBatch"]
+__all__ = ["Known", "MixedBatch"]
 
 
 @dataclass(frozen=True)
@@ -36,3 +36,37 @@ class MixedBatch:
         """Copy to a device (nothing is copied if the batch is there already)."""
         observed = None if self.observed is None else self.observed.to(device)
         return MixedBatch(self.num.to(device), self.cat.to(device), observed)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Cells of some rows that are given, clean.
+
+    rows: what the cells hold; cells that are not given may hold anything. num: (B, *S, F) bool and cat:
+    (B, *S, C) bool, which cells are given. A numeric cell that holds no value is never given as a number:
+    that it holds none is told by the level of its state.
+    """
+
+    rows: MixedBatch
+    num: Tensor
+    cat: Tensor
+
+    def __post_init__(self) -> None:
+        if self.rows.observed is not None:
+            object.__setattr__(self, "num", self.num & self.rows.observed)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Tensor | slice) -> Known:
+        """Select rows: `rows` indexes the first dimension."""
+        return Known(self.rows[rows], self.num[rows], self.cat[rows])
+
+    def to(self, device: torch.device | str) -> Known:
+        """Copy to a device (nothing is copied if the cells are there already)."""
+        return Known(self.rows.to(device), self.num.to(device), self.cat.to(device))
+
+    def shown(self, x_t: MixedBatch) -> MixedBatch:
+        """The rows x_t with the given cells in their places."""
+        num = torch.where(self.num, self.rows.num, x_t.num)
+        return MixedBatch(num, torch.where(self.cat, self.rows.cat, x_t.cat), x_t.observed)

@@ -6,10 +6,13 @@ written against scikit-learn's conventions catches it.
 
 __all__ = [
     "ConditionError",
+    "ConstraintError",
     "ControlContaminated",
     "InputError",
+    "RareConditionWarning",
     "SchemaError",
     "SmallClassWarning",
+    "StorageError",
     "TabdiffError",
     "TabdiffWarning",
     "TrainingError",
@@ -32,8 +35,16 @@ class ConditionError(InputError):
     """A request for conditional rows names a column or a value that the model does not know."""
 
 
+class ConstraintError(InputError):
+    """A constraint does not hold in the table that is to be learned, or could not be kept in rows drawn."""
+
+
 class ControlContaminated(InputError):
     """The holdout is no control: the generator has seen it, or it shares rows with the training part."""
+
+
+class StorageError(TabdiffError, ValueError):
+    """A saved model or checkpoint is missing, damaged, foreign or of a format that cannot be read."""
 
 
 class TrainingError(TabdiffError, RuntimeError):
@@ -46,3 +57,7 @@ class TabdiffWarning(UserWarning):
 
 class SmallClassWarning(TabdiffWarning):
     """A class has too few rows to be learned, and its rows are made by a stated fallback."""
+
+
+class RareConditionWarning(TabdiffWarning):
+    """Several conditions are so rare together that their joint law had to be estimated."""

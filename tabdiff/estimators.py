@@ -1,27 +1,48 @@
-"""`TableSynthesizer`: learn a table, draw new rows of the same kind."""
+"""`TableSynthesizer`: learn a table, draw new rows of the same kind, fill missing cells, go on learning."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from numbers import Integral
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Real
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from tabdiff.errors import ConditionError, InputError
-from tabdiff.inputs import LEARNING_PARAMETERS, check_names, read_rows, read_table, table_config
+from tabdiff import frames
+from tabdiff.arrangement import suggest
+from tabdiff.callbacks import CallbackSupport, Start, calling, fit_task, together, with_callbacks
+from tabdiff.constraints import Predicate
+from tabdiff.errors import InputError
+from tabdiff.frames import RowTemplate, Template
+from tabdiff.histories import FitHistory
+from tabdiff.inputs import (
+    LEARNING_PARAMETERS,
+    check_names,
+    read_rows,
+    read_table,
+    table_config,
+    whole_number,
+)
 from tabdiff.progress import sampling_bar, training_bar
-from tabdiff.schema import Column, Kind, Storage, infer_schema
+from tabdiff.requests import How, draw, fill, into_holes, read_request
+from tabdiff.retraining import relearn_table
+from tabdiff.saving import parts_to_save, with_saved_parts
+from tabdiff.schema import Column, TableSchema
 from tabdiff.seeds import seed_sequence
-from tabdiff.tables import learn_table
+from tabdiff.storage.models import load_model, save_model
+from tabdiff.tables import Keeping, LearnedTable, learn_table
+from tabdiff.targets import Target, read_target
 
 __all__ = ["TableSynthesizer"]
 
 
-class TableSynthesizer(BaseEstimator):
+class TableSynthesizer(CallbackSupport, BaseEstimator):
     """Learn a table with mixed-type diffusion and draw new rows.
 
     Numeric columns diffuse with Gaussian noise, categorical ones with multinomial noise, jointly. Missing
@@ -40,8 +61,13 @@ class TableSynthesizer(BaseEstimator):
         Time budget of training. None trains for the number of steps that suits the table's size.
     verbose : bool, default=False
         Show progress bars.
-    kinds : dict, default=None
-        Column name to "numeric" or "categorical", where the inferred kind is not the wanted one.
+    schema : dict or TableSchema, default=None
+        Column name to "numeric", "categorical" or "identifier", where another kind is wanted than the
+        inferred one.
+    constraints : sequence, default=()
+        What every row obeys: `Inequality`, `FixedCombinations`, `Range`, `Positive`, `Unique` and
+        `Predicate` of `tabdiff.constraints`. `suggested_constraints_` lists what seems to hold; nothing is
+        imposed unasked.
     max_steps : int, default=None
         Number of training steps. None chooses it by the table's size.
     sampling_steps : int, default=None
@@ -63,13 +89,17 @@ class TableSynthesizer(BaseEstimator):
     Attributes
     ----------
     schema_ : TableSchema
-        The columns and the kinds they are learned as; prints as a table. Without the target.
+        The columns, the kinds they are learned as and what some are made of others; prints as a table.
+    suggested_constraints_ : list
+        Constraints that hold in the table and may be meant.
     classes_ : list
         The values of the target, or None.
     class_counts_ : ndarray of shape (n_classes,)
         Rows of each class in the table, or None.
-    history_ : History
-        Losses, steps and seconds of training.
+    history_ : FitHistory
+        Losses, steps and seconds of training; `to_frame()`, `plot()`.
+    n_samples_seen_ : int
+        Number of rows it has learned from, updates included.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -87,7 +117,12 @@ class TableSynthesizer(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "target": "no_validation",
-        "kinds": [None, Mapping],
+        "schema": [None, Mapping, TableSchema],
+        "constraints": ["array-like"],
+        "callbacks": ["array-like"],
+        "checkpoint_dir": [None, str, PathLike],
+        "checkpoint_seconds": [Interval(Real, 0, None, closed="left")],
+        "resume": ["boolean"],
         **LEARNING_PARAMETERS,
     }
 
@@ -98,7 +133,8 @@ class TableSynthesizer(BaseEstimator):
         max_seconds=None,
         verbose=False,
         *,
-        kinds=None,
+        schema=None,
+        constraints=(),
         max_steps=None,
         sampling_steps=None,
         guidance_weight=0.0,
@@ -106,12 +142,17 @@ class TableSynthesizer(BaseEstimator):
         device="auto",
         compile=False,
         memorisation_brake="auto",
+        callbacks=(),
+        checkpoint_dir=None,
+        checkpoint_seconds=60.0,
+        resume=False,
     ):
         self.target = target
         self.random_state = random_state
         self.max_seconds = max_seconds
         self.verbose = verbose
-        self.kinds = kinds
+        self.schema = schema
+        self.constraints = constraints
         self.max_steps = max_steps
         self.sampling_steps = sampling_steps
         self.guidance_weight = guidance_weight
@@ -119,6 +160,10 @@ class TableSynthesizer(BaseEstimator):
         self.device = device
         self.compile = compile
         self.memorisation_brake = memorisation_brake
+        self.callbacks = callbacks
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_seconds = checkpoint_seconds
+        self.resume = resume
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -127,6 +172,7 @@ class TableSynthesizer(BaseEstimator):
         tags.input_tags.categorical = True
         return tags
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Learn the table X.
 
@@ -144,39 +190,49 @@ class TableSynthesizer(BaseEstimator):
         """
         self._validate_params()
         columns, template = read_table(X, self)
-        target = None if self.target is None else _read_target(columns, self.target, self.kinds)
-        features = [column for column in columns if target is None or column.name != target.column.name]
-        if not features:
+        read = None if self.target is None else read_target(columns, self.target, self.schema)
+        target, label = (None, None) if read is None else read
+        if target is not None and len(columns) == 1:
             raise InputError(f"the table has no column besides the target {self.target!r}: nothing to learn.")
-        kinds = {
-            name: kind
-            for name, kind in (self.kinds or {}).items()
-            if target is None or name != target.column.name
-        }
+        for constraint in self.constraints:
+            if isinstance(constraint, Predicate):
+                constraint.check_frame(X)
         seed, draw_seed = seed_sequence(self.random_state).spawn(2)
-        config = table_config(self, kinds)
-        label, n_classes = (None, 0) if target is None else (target.codes, len(target.values))
-        with training_bar(self.verbose) as progress:
-            model = learn_table(features, label, n_classes, config, seed, progress)
-        self._names, self._template = [column.name for column in columns], template
-        self._target = None if target is None else target.without_rows()
-        self._model, self._draw_seed, self._n_calls = model, draw_seed, 0
-        self.schema_ = model.schema
-        self.history_ = model.history
-        self.classes_ = None if target is None else target.classes
-        self.class_counts_ = None if target is None else target.counts
+        with fit_task(self, X, y) as task:
+            with self._watched(task) as progress:
+                table = learn_table(
+                    columns,
+                    label,
+                    0 if target is None else len(target),
+                    table_config(self, self.schema, self._stated()),
+                    seed,
+                    progress,
+                    None if target is None else target.name,
+                    self._keeping(),
+                )
+            self._names, self._template = [column.name for column in columns], template
+            self._draw_seed, self._n_calls = draw_seed, 0
+            self._withheld = _withheld(columns, table, template)
+            self.suggested_constraints_ = suggest(columns)
+            self._adopt(table, target)
         return self
 
-    def sample(self, n, where=None, *, random_state=None):
+    def sample(self, n, where=None, *, allow_missing=True, random_state=None):
         """Draw new rows.
 
         Parameters
         ----------
         n : int
             Number of rows, at least 0.
-        where : dict, default=None
-            `{target: value}` for rows of one class only. None draws the classes as often as the table had
-            them.
+        where : dict or frame, default=None
+            What the rows shall be like. A dict has for each column that it names a value, a list of values, a
+            range as a tuple of two (None is an open end), None for missing, or a dict with the keys "min",
+            "max", "above", "below", "in", "equals", "missing". A frame has one condition in each of n rows:
+            cells to keep; its missing cells ask for nothing. Asked cells come out exactly as asked, the
+            others from their law given these; nothing is rejected, so rare rows take as long as common ones.
+            Without a condition the classes of the target are drawn as often as the table had them.
+        allow_missing : bool, default=True
+            Whether cells may come out missing where the table had missing ones.
         random_state : int, RandomState, Generator or None, default=None
             Seed of these rows. None goes on from the seed of fit: the first call after `fit` gives the same
             rows each time, the second call others.
@@ -185,25 +241,165 @@ class TableSynthesizer(BaseEstimator):
         -------
         frame
             The same kind of frame as was fitted, with the same columns and dtypes.
+
+        Raises
+        ------
+        ConditionError
+            If a condition cannot be read, or no row can meet it.
+        ConstraintError
+            If rows that keep the constraints are too rare.
         """
-        check_is_fitted(self, "_model")
-        if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
-            raise InputError(f"n is {n!r}. Pass a whole number of rows, at least 0.")
-        if random_state is None:
-            seed = np.random.SeedSequence(
-                self._draw_seed.entropy, spawn_key=(*self._draw_seed.spawn_key, self._n_calls)
-            )
-            self._n_calls += 1
-        else:
-            seed = seed_sequence(random_state)
-        label_seed, row_seed = seed.spawn(2)
-        n = int(n)
-        label = self._labels(n, where, np.random.default_rng(label_seed))
+        check_is_fitted(self, "_table")
+        n = whole_number("n", n, 0)
         with sampling_bar(self.verbose, n) as on_rows:
-            columns = self._model.sample(
-                n, label, row_seed, self.sampling_steps, self.guidance_weight, on_rows
-            )
-        return self._template.rebuild(self._with_target(columns, label))
+            return self._drawn(n, where, self._seed_of_call(random_state), self._how(allow_missing, on_rows))
+
+    def sample_batches(
+        self, n, where=None, *, batch_rows=100_000, allow_missing=True, random_state=None
+    ) -> Iterator[Any]:
+        """Draw new rows in parts, for more of them than memory holds.
+
+        Parameters
+        ----------
+        n, where, allow_missing, random_state
+            As for `sample`.
+        batch_rows : int, default=100_000
+            Rows in each part; the last may have fewer.
+
+        Yields
+        ------
+        frame
+            The next rows, as `sample` returns them. Identifiers are unique over all parts. The rows depend on
+            `batch_rows`.
+        """
+        check_is_fitted(self, "_table")
+        n, batch_rows = whole_number("n", n, 0), whole_number("batch_rows", batch_rows, 1)
+        seed, how = self._seed_of_call(random_state), self._how(allow_missing, None)
+
+        def parts() -> Iterator[Any]:
+            starts = range(0, n, batch_rows)
+            for first, part_seed in zip(starts, seed.spawn(len(starts)), strict=True):
+                size = min(batch_rows, n - first)
+                asked = where
+                if where is not None and frames.is_frame(where):
+                    asked = frames.select_rows(where, np.arange(first, first + size))
+                yield self._drawn(size, asked, part_seed, how, first)
+
+        return parts()
+
+    def impute(self, X, n_draws=1, *, random_state=None):
+        """Fill the missing cells of a table by draws from their law given the other cells of the row.
+
+        Parameters
+        ----------
+        X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
+            Rows with the columns of the fitted table in their order. It is not changed. Cells that hold
+            something come back as they are, also those that fit has not seen.
+        n_draws : int, default=1
+            How many filled tables to draw, for multiple imputation.
+        random_state : int, RandomState, Generator or None, default=None
+            Seed of the draws; None goes on from the seed of fit.
+
+        Returns
+        -------
+        frame or list of frames
+            X with its missing cells filled; with n_draws > 1 a list of them. Columns that never held a value
+            stay empty.
+        """
+        check_is_fitted(self, "_table")
+        n_draws = whole_number("n_draws", n_draws, 1)
+        columns, template = read_rows(X, self)
+        check_names(columns, self._names)
+        aligned = self._table.aligned(columns)
+        how = self._how(False, None)
+        filled = [
+            fill(self._table, self._target, aligned, seed, how)
+            for seed in self._seed_of_call(random_state).spawn(n_draws)
+        ]
+        drawn = [template.rebuild(into_holes(columns, cells)) for cells in filled]
+        return drawn[0] if n_draws == 1 else drawn
+
+    @with_callbacks
+    def update(self, X):
+        """Go on learning with new rows, from the weights as they are.
+
+        The model is then one of the old and the new rows together: the old ones are remembered by rows that
+        the model draws itself, as no real row is kept. New levels, classes and ranges extend what can be
+        drawn.
+        Training takes a fifth of the steps that fitting afresh would (`max_steps`, if it is set, is obeyed).
+
+        Parameters
+        ----------
+        X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
+            New rows, with the columns of the fitted table in their order. They are not changed.
+
+        Returns
+        -------
+        self : TableSynthesizer
+            The updated model.
+
+        Raises
+        ------
+        SchemaError
+            If a column holds cells of another kind, or is no longer what it was of others (a sum, a copy).
+        """
+        check_is_fitted(self, "_table")
+        self._validate_params()
+        columns, _ = read_rows(X, self)
+        check_names(columns, self._names)
+        aligned = self._table.aligned(columns)
+        seed = self._seed_of_call(None)
+        with fit_task(self, X) as task:
+            with self._watched(task) as progress:
+                config = table_config(self, self.schema, self._stated())
+                table, target = relearn_table(self._table, self._target, aligned, config, seed, progress)
+            self._adopt(table, target)
+        return self
+
+    def save(self, path):
+        """Write the model to a directory: `model.json` and `weights.safetensors`, no code and no rows.
+
+        The directory is written whole or not at all. An older model there is replaced; anything else is not.
+        Values that only few rows held are not in it, see `schema_`.
+
+        Parameters
+        ----------
+        path : path
+            Directory to write.
+
+        Raises
+        ------
+        StorageError
+            If the place holds something else than a model, or the model holds a `Predicate`.
+        """
+        check_is_fitted(self, "_table")
+        save_model(path, type(self).__name__, self._table, parts_to_save(self))
+
+    @classmethod
+    def load(cls, path, device="auto"):
+        """Read a model that `save` has written, on this or another machine.
+
+        Nothing in the directory is executed.
+
+        Parameters
+        ----------
+        path : path
+            The directory.
+        device : str, default="auto"
+            Where to compute: "auto", "cpu", "cuda", ...
+
+        Returns
+        -------
+        model : TableSynthesizer
+            It draws what the saved model would have drawn next.
+
+        Raises
+        ------
+        StorageError
+            If it is missing, damaged, of a newer version or no such model.
+        """
+        table, parts = load_model(path, cls.__name__, device)
+        return with_saved_parts(cls, path, table, parts, device)
 
     def score_samples(self, X):
         """How well each row fits the model, the higher the better, as for scikit-learn's density estimators.
@@ -235,111 +431,84 @@ class TableSynthesizer(BaseEstimator):
         SchemaError
             If the columns are others than in fit.
         """
-        check_is_fitted(self, "_model")
+        check_is_fitted(self, "_table")
         columns, _ = read_rows(X, self)
         check_names(columns, self._names)
-        if self._target is None:
-            return self._model.row_scores(columns, None)
-        name = self._target.column.name
-        label = self._target.read_codes(columns[self._names.index(name)])
-        return self._model.row_scores([column for column in columns if column.name != name], label)
+        aligned = self._table.aligned(columns)
+        label = None
+        if self._target is not None:
+            label = self._target.codes_of(aligned[self._names.index(self._target.name)])
+        return self._table.row_scores(aligned, label)
 
-    def _labels(self, n: int, where: Mapping | None, rng: np.random.Generator) -> np.ndarray | None:
-        """The class of each row to draw: as the condition says, or by the law of the table."""
-        if where is not None:
-            return np.full(n, self._class_code(where), dtype=np.int64)
-        if self._target is None:
+    @contextmanager
+    def _watched(self, task: Start | None) -> Iterator[Start]:
+        """What training calls after each step: the bar, the user's callbacks and those of scikit-learn."""
+        with training_bar(self.verbose) as bar:
+            yield together(bar, calling(self.callbacks), task)
+
+    def _adopt(self, table: LearnedTable, target: Target | None) -> None:
+        """Take a learned table as the state of the model."""
+        self._table, self._target = table, target
+        self.schema_ = table.schema
+        self.n_samples_seen_ = table.n_rows
+        self.history_ = FitHistory.of(table.history)
+        self.classes_ = None if target is None else target.classes
+        self.class_counts_ = None if target is None else target.counts
+
+    def _predicates(self) -> list[Predicate]:
+        return [constraint for constraint in self.constraints if isinstance(constraint, Predicate)]
+
+    def _stated(self) -> list[Any]:
+        """The constraints that columns can be checked for."""
+        return [constraint for constraint in self.constraints if not isinstance(constraint, Predicate)]
+
+    def _keeping(self) -> Keeping | None:
+        """Where checkpoints go, if anywhere."""
+        if self.checkpoint_dir is None and self.resume:
+            raise InputError(
+                "resume=True needs checkpoint_dir, the directory that holds the state of training."
+            )
+        if self.checkpoint_dir is None:
             return None
-        counts = self._target.counts
-        return rng.choice(len(counts), size=n, p=counts / counts.sum())
-
-    def _class_code(self, where: Mapping) -> int:
-        """The label of the one class that the condition names."""
-        if not isinstance(where, Mapping) or len(where) != 1:
-            raise ConditionError(
-                f"where is {where!r}. Pass a dict of the target column and one of its values."
+        if self.resume and not isinstance(self.random_state, int | np.integer):
+            raise InputError(
+                f"resume=True needs an integer random_state, the same each time; it is {self.random_state!r}."
             )
-        ((name, value),) = where.items()
-        if name not in self._names:
-            raise ConditionError(
-                f"where={where!r} names {name!r}, which is no column. Columns: {self._names}."
-            )
-        if self._target is None and name == self.target:
-            raise ConditionError(
-                f"where={where!r} cannot be met: the target {name!r} holds times, or numbers with many "
-                "values, and was learned like any other column. Turn it into classes first."
-            )
-        if self._target is None:
-            raise ConditionError(
-                f"where={where!r} needs a model that was told a target. Fit again with "
-                f"TableSynthesizer(target={name!r})."
-            )
-        if name != self._target.column.name:
-            raise ConditionError(
-                f"where={where!r} may name the target column {self._target.column.name!r} only."
-            )
-        classes = self._target.classes
-        if not isinstance(value, Hashable) or value not in classes:
-            raise ConditionError(
-                f"column {name!r} never was {value!r} in the fitted table. Known: {classes}."
-            )
-        return classes.index(value)
+        return Keeping(Path(self.checkpoint_dir), float(self.checkpoint_seconds), self.resume)
 
-    def _with_target(self, columns: list[Column], label: np.ndarray | None) -> list[Column]:
-        """Put the target column back into its place."""
-        if self._target is None or label is None:
-            return columns
-        by_name = {column.name: column for column in [*columns, self._target.cells(label)]}
-        return [by_name[name] for name in self._names]
+    def _broken(self, columns: list[Column]) -> dict[str, np.ndarray]:
+        """Which rows break which constraint."""
+        broken = self._table.arrangement.violated(columns)
+        predicates = self._predicates()
+        if predicates:
+            frame = self._template.rebuild(columns)
+            broken |= {str(predicate): predicate.violated_in(frame) for predicate in predicates}
+        return broken
+
+    def _how(self, allow_missing: bool, on_rows: Any) -> How:
+        return How(self.sampling_steps, self.guidance_weight, allow_missing, on_rows)
+
+    def _seed_of_call(self, random_state: Any) -> np.random.SeedSequence:
+        """The seed of a call: the user's, or the next of those that follow from the seed of fit."""
+        if random_state is not None:
+            return seed_sequence(random_state)
+        key = (*self._draw_seed.spawn_key, self._n_calls)
+        self._n_calls += 1
+        return np.random.SeedSequence(self._draw_seed.entropy, spawn_key=key)
+
+    def _drawn(self, n: int, where: Any, seed: np.random.SeedSequence, how: How, first_row: int = 0) -> Any:
+        request_seed, row_seed = seed.spawn(2)
+        request = read_request(self._table, self._target, n, where, request_seed, how)
+        broken = self._broken if self.constraints else None
+        return self._template.rebuild(draw(self._table, request, row_seed, how, broken, first_row))
 
 
-@dataclass(frozen=True)
-class _Target:
-    """The target column, its sorted values, how often each occurs, and which of them each row has."""
-
-    column: Column
-    values: np.ndarray
-    counts: np.ndarray
-    codes: np.ndarray
-
-    @property
-    def classes(self) -> list:
-        """The values as the user knows them."""
-        return [self.column.describe(value) for value in self.values]
-
-    def without_rows(self) -> _Target:
-        """The same target without the rows it was read from."""
-        return _Target(self.column.without_cells(), self.values, self.counts, self.codes[:0].copy())
-
-    def read_codes(self, column: Column) -> np.ndarray:
-        """Which of the known values each cell of another column has: (n,) int64, -1 for none of them."""
-        known = {value: code for code, value in enumerate(self.classes)}
-        values, place = np.unique(column.values, return_inverse=True)
-        codes = np.array([known.get(column.describe(value), -1) for value in values], dtype=np.int64)
-        return np.where(column.missing, -1, codes[place])
-
-    def cells(self, codes: np.ndarray) -> Column:
-        """The column with the value of each code."""
-        return self.column.with_cells(self.values[codes], np.zeros(len(codes), dtype=bool))
-
-
-def _read_target(columns: list[Column], name: Hashable, kinds: Mapping | None) -> _Target | None:
-    """Read the target column if its values can be classes; None if it is to be learned like any other.
-
-    Raises `InputError` if there is no such column, or cells of it are missing.
-    """
-    found = [column for column in columns if column.name == name]
-    if not found:
-        raise InputError(f"there is no target column {name!r}. Columns: {[c.name for c in columns]}.")
-    column = found[0]
-    if column.missing.any():
-        raise InputError(
-            f"the target column {name!r} is missing in {column.missing.sum()} of {len(column)} rows. Drop "
-            "these rows, or fill it."
-        )
-    override = {key: kind for key, kind in (kinds or {}).items() if key == name}
-    kind = infer_schema([column], override).columns[0].kind
-    if kind is Kind.NUMERIC or column.storage in (Storage.DATETIME, Storage.DURATION):
-        return None
-    values, codes, counts = np.unique(column.values, return_inverse=True, return_counts=True)
-    return _Target(column, values, counts, codes)
+def _withheld(
+    columns: list[Column], table: LearnedTable, template: Template | RowTemplate
+) -> dict[int, list[Any]]:
+    """Labels that a column's type declares but too few rows held, by the column's place: not to be saved."""
+    return {
+        i: [level for level in column.levels if level not in set(kept.levels)]
+        for i, (column, kept) in enumerate(zip(columns, table.templates, strict=True))
+        if template.declares_labels(i)
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,18 +13,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from tabdiff import frames
 from tabdiff.errors import InputError, SchemaError
-from tabdiff.frames import Template
-from tabdiff.schema import Column
+from tabdiff.frames import RowTemplate, Template
+from tabdiff.schema import Column, TableSchema
 from tabdiff.tables import TableConfig
 
 __all__ = [
     "LEARNING_PARAMETERS",
-    "RowTemplate",
     "check_names",
     "class_labels",
+    "note_names",
     "read_rows",
     "read_table",
     "table_config",
+    "whole_number",
 ]
 
 LEARNING_PARAMETERS: dict[str, list[Any]] = {
@@ -43,22 +43,6 @@ LEARNING_PARAMETERS: dict[str, list[Any]] = {
 """Constraints of the constructor parameters that the public classes share, as scikit-learn states them."""
 
 
-@dataclass(frozen=True)
-class RowTemplate:
-    """How to rebuild a list of rows: as `frames.Template`, for the array of objects that they make."""
-
-    array: Template
-
-    @property
-    def empty(self) -> np.ndarray:
-        """The array without rows."""
-        return self.array.empty
-
-    def rebuild(self, columns: Sequence[Column]) -> list[list[Any]]:
-        """Build a list of rows."""
-        return self.array.rebuild(columns).tolist()
-
-
 def read_table(X: Any, estimator: BaseEstimator) -> tuple[list[Column], Template | RowTemplate]:
     """Read a frame, a 2-D array or a list of rows into columns, and note their names on `estimator`.
 
@@ -66,7 +50,7 @@ def read_table(X: Any, estimator: BaseEstimator) -> tuple[list[Column], Template
     two-dimensional, and `InputError` for frames without rows or columns and for what is no table at all.
     """
     columns, template = read_rows(X, estimator)
-    _note_names(columns, estimator)
+    note_names(columns, estimator)
     return columns, template
 
 
@@ -83,7 +67,7 @@ def read_rows(X: Any, estimator: BaseEstimator) -> tuple[list[Column], Template 
     return columns, RowTemplate(template) if isinstance(X, list) else template
 
 
-def _note_names(columns: list[Column], estimator: BaseEstimator) -> None:
+def note_names(columns: list[Column], estimator: BaseEstimator) -> None:
     """Set `n_features_in_`, and `feature_names_in_` if all names are strings, as scikit-learn does."""
     names = [column.name for column in columns]
     estimator.n_features_in_ = len(names)
@@ -125,10 +109,15 @@ def class_labels(y: Any) -> Any:
     return np.asarray(labels) if isinstance(labels, list) else labels
 
 
-def table_config(estimator: BaseEstimator, kinds: Mapping[Hashable, str] | None) -> TableConfig:
-    """Collect what the parameters of a public class say about learning; kinds: name to kind."""
+def table_config(
+    estimator: BaseEstimator,
+    schema: Mapping[Hashable, str] | TableSchema | None,
+    constraints: Sequence[Any] = (),
+) -> TableConfig:
+    """Collect what the parameters of a public class say about learning; schema: name to kind."""
     return TableConfig(
-        kinds,
+        schema,
+        constraints,
         estimator.method,
         estimator.max_steps,
         estimator.max_seconds,
@@ -136,3 +125,10 @@ def table_config(estimator: BaseEstimator, kinds: Mapping[Hashable, str] | None)
         estimator.compile,
         estimator.memorisation_brake,
     )
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """The value as an int; raises `InputError` if it is none, or below the least that makes sense."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} is {value!r}. Pass a whole number, at least {least}.")
+    return int(value)

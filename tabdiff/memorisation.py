@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -177,3 +178,13 @@ class Brake:
             self.n_risen, self.calm = 0, (history.n_steps, weights_of(model))
         step, weights = self.calm
         return Stop("memorisation", weights, step) if self.n_risen >= self.config.patience else None
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold: no rows, but a loss for each and the weights of the last calm step."""
+        step, weights = self.calm
+        return {"first": self.first, "step": step, "weights": weights, "n_risen": self.n_risen}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.first, self.n_risen = state["first"], state["n_risen"]
+        self.calm = (state["step"], state["weights"])

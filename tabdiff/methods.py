@@ -11,12 +11,7 @@ from torch import Tensor
 from tabdiff.diffusion import multinomial, samplers
 from tabdiff.diffusion.gaussian import NoisePrediction
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
-from tabdiff.diffusion.objectives import (
-    CrossEntropyObjective,
-    Objective,
-    VariationalObjective,
-    marginal_entropies,
-)
+from tabdiff.diffusion.objectives import CrossEntropyObjective, Objective, VariationalObjective
 from tabdiff.diffusion.schedules import CosineSchedule, KarrasSchedule, PowerSchedule, Schedule
 
 __all__ = ["METHODS", "FewStep", "Method", "TabDDPM"]
@@ -44,8 +39,11 @@ class Method(Protocol):
         """Build the process of tables with these features."""
         ...
 
-    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
-        """Build the loss of each row; cat: the levels of the training rows."""
+    def objective(self, process: MixedProcess, entropies: Tensor | None) -> Objective:
+        """Build the loss of each row; entropies: (C,) nats, of the levels of the training rows.
+
+        None only for a loss that needs none.
+        """
         ...
 
 
@@ -65,9 +63,10 @@ class FewStep:
         """Both kinds on schedules of their own."""
         return MixedProcess(n_num, layout, self.num_schedule, self.cat_schedule)
 
-    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
+    def objective(self, process: MixedProcess, entropies: Tensor | None) -> Objective:
         """Squared error of the velocity and normalised cross-entropy."""
-        return CrossEntropyObjective(process, marginal_entropies(cat, process.layout).to(cat.device))
+        assert entropies is not None
+        return CrossEntropyObjective(process, entropies)
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class TabDDPM:
         cosine = CosineSchedule()
         return MixedProcess(n_num, layout, cosine, cosine, NoisePrediction(), multinomial.log_reverse_plugin)
 
-    def objective(self, process: MixedProcess, cat: Tensor) -> Objective:
+    def objective(self, process: MixedProcess, entropies: Tensor | None) -> Objective:
         """Squared error of the noise and the variational bound."""
         return VariationalObjective(process, self.n_steps)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,12 +14,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from tabdiff import frames
+from tabdiff.callbacks import CALLS_BETWEEN, CallbackSupport, fit_task, together, with_callbacks
 from tabdiff.errors import InputError, SmallClassWarning
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.schema import Column
 from tabdiff.seeds import seed_sequence
-from tabdiff.tables import LearnedTable, learn_table
+from tabdiff.tables import LearnedTable, joined, learn_table, rows_of
 
 __all__ = ["DiffusionOverSampler"]
 
@@ -27,7 +28,7 @@ MIN_CLASS_ROWS = 20
 REVISION_TIME = 0.5
 
 
-class DiffusionOverSampler(BaseOverSampler):
+class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
     """Balance classes with rows drawn from a diffusion model of the table.
 
     A drop-in for imbalanced-learn's SMOTE and SMOTENC. The model is trained on the rows of all classes and
@@ -150,6 +151,7 @@ class DiffusionOverSampler(BaseOverSampler):
         tags.input_tags.sparse = False
         return tags
 
+    @with_callbacks
     def fit_resample(self, X, y):
         """Train on (X, y) and return it with synthetic rows behind the originals.
 
@@ -201,24 +203,44 @@ class DiffusionOverSampler(BaseOverSampler):
         known, codes = np.unique(classes, return_inverse=True)
         train_seed, draw_seed = seed_sequence(self.random_state).spawn(2)
         config = table_config(self, self._kinds(columns))
-        with training_bar(self.verbose) as progress:
-            self.model_ = learn_table(columns, codes, len(known), config, train_seed, progress)
+        with fit_task(self) as task, training_bar(self.verbose) as bar:
+            model = learn_table(columns, codes, len(known), config, train_seed, together(bar, task))
+            self.model_ = model
         drawn, seeds = [], draw_seed.spawn(len(known))
+        first_row = 0
         for label, n in asked.items():
             code = int(np.searchsorted(known, label))
             rows = np.flatnonzero(codes == code)
             if len(rows) < MIN_CLASS_ROWS:
                 _warn_of_small_class(label, len(rows), n)
-                drawn.append(_revised(self.model_, columns, code, rows, n, seeds[code], self.sampling_steps))
-                continue
-            told = np.full(n, code, dtype=np.int64)
-            with sampling_bar(self.verbose, n, f"sampling {_plain(label)!r}") as on_rows:
-                drawn.append(
-                    self.model_.sample(
-                        n, told, seeds[code], self.sampling_steps, self.guidance_weight, on_rows
-                    )
-                )
-        return [_joined(parts) for parts in zip(*drawn, strict=True)]
+                near = rows_of(columns, _picked(rows, n, seeds[code]))
+                drawn.append(self._revised(model, near, code, seeds[code], first_row))
+            else:
+                with sampling_bar(self.verbose, n, f"sampling {_plain(label)!r}") as on_rows:
+                    drawn.append(self._sampled(model, n, code, seeds[code], first_row, on_rows))
+            first_row += n
+        return joined(drawn)
+
+    def _sampled(
+        self,
+        model: LearnedTable,
+        n: int,
+        code: int,
+        seed: np.random.SeedSequence,
+        first_row: int,
+        on_rows: Callable[[int], None] | None,
+    ) -> list[Column]:
+        """Draw n rows of a class."""
+        told = np.full(n, code, dtype=np.int64)
+        how = self.sampling_steps, self.guidance_weight, on_rows
+        return model.sample(n, told, seed, *how, first_row=first_row)
+
+    def _revised(
+        self, model: LearnedTable, near: list[Column], code: int, seed: np.random.SeedSequence, first_row: int
+    ) -> list[Column]:
+        """Draw a row of a class near each of some real ones."""
+        told = np.full(len(near[0]), code, dtype=np.int64)
+        return model.revise(near, told, seed.spawn(2)[1], REVISION_TIME, self.sampling_steps, first_row)
 
     def _kinds(self, columns: list[Column]) -> dict | None:
         """The columns that the user wants as categories, by name."""
@@ -252,33 +274,15 @@ def _warn_of_small_class(label: Any, n_real: int, n: int) -> None:
         f"class {_plain(label)!r} has {n_real} rows, fewer than {MIN_CLASS_ROWS}: too few to be learned. "
         f"Its {n} synthetic rows are its real rows, noised half way and drawn back by the model of all rows.",
         SmallClassWarning,
-        stacklevel=5,  # the caller of fit_resample
+        stacklevel=5 + CALLS_BETWEEN,  # the caller of fit_resample
     )
 
 
-def _revised(
-    model: LearnedTable,
-    columns: list[Column],
-    code: int,
-    rows: np.ndarray,
-    n: int,
-    seed: np.random.SeedSequence,
-    n_steps: int | None,
-) -> list[Column]:
-    """Draw n rows near the given ones, each of which serves equally often."""
-    pick_seed, revise_seed = seed.spawn(2)
-    picked = np.resize(np.random.default_rng(pick_seed).permutation(rows), n)
-    chosen = [column.with_cells(column.values[picked], column.missing[picked]) for column in columns]
-    return model.revise(chosen, np.full(n, code, dtype=np.int64), revise_seed, REVISION_TIME, n_steps)
+def _picked(rows: np.ndarray, n: int, seed: np.random.SeedSequence) -> np.ndarray:
+    """Choose n of the rows, in random order, each equally often."""
+    return np.resize(np.random.default_rng(seed.spawn(1)[0]).permutation(rows), n)
 
 
 def _plain(label: Any) -> Any:
     """A NumPy scalar as the Python one, for messages."""
     return label.item() if isinstance(label, np.generic) else label
-
-
-def _joined(parts: tuple[Column, ...]) -> Column:
-    """The cells of several draws of one column, one after the other."""
-    return parts[0].with_cells(
-        np.concatenate([part.values for part in parts]), np.concatenate([part.missing for part in parts])
-    )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import contextmanager
 
 from tqdm.auto import tqdm
 
-from tabdiff.training import History
+from tabdiff.training import History, OnStep
 
 # the share that is done, not the steps: a budget of seconds may end training before its last step
 _LEARNING = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -23,11 +22,13 @@ def training_bar(verbose: bool):
         return
     bars: list[tqdm] = []
 
-    def start(n_steps: int) -> Callable[[int, History], None]:
+    def start(n_steps: int) -> OnStep:
         bar = tqdm(total=1.0, desc="learning", bar_format=_LEARNING, dynamic_ncols=True)
         bars.append(bar)
 
         def on_step(step: int, history: History) -> None:
+            if bar.n == 0 and step > 1:  # a resumed training: what went before says nothing of its speed
+                bar.n = bar.initial = bar.last_print_n = min(history.progress, 1.0)
             if history.steps and history.steps[-1] == step:
                 held_out = f", held-out {history.held_out[-1]:.4f}" if history.held_out else ""
                 bar.set_postfix_str(f"loss {history.loss[-1]:.4f}{held_out}", refresh=False)

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import math
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from tabdiff.errors import SchemaError
 
-__all__ = ["Column", "ColumnSchema", "Kind", "Storage", "TableSchema", "infer_schema", "unique_names"]
+__all__ = [
+    "Column",
+    "ColumnSchema",
+    "Kind",
+    "Storage",
+    "TableSchema",
+    "check_finite",
+    "infer_schema",
+    "least_count",
+    "rows_to_keep",
+    "unique_names",
+]
+
+MIN_IDENTIFIERS = 20
+MAX_WHOLE = 2**53  # beyond, float64 skips integers
 
 
 class Storage(StrEnum):
@@ -27,11 +46,17 @@ class Storage(StrEnum):
 
 
 class Kind(StrEnum):
-    """How a column is learned."""
+    """How a column is learned.
+
+    Identifiers are not learned but made afresh in their format, constants are restored, and a column that is
+    empty, all of its cells missing, comes back empty.
+    """
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
     CONSTANT = "constant"
+    IDENTIFIER = "identifier"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True)
@@ -85,12 +110,16 @@ class Column:
 
 @dataclass(frozen=True)
 class ColumnSchema:
-    """The name of a column, how its cells are held and how they are learned."""
+    """The name of a column, how its cells are held and how they are learned.
+
+    relation: what it is of other columns, in words ("sum of a and b"), if it follows from them.
+    """
 
     name: Hashable
     kind: Kind
     storage: Storage
     has_missing: bool
+    relation: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,13 +138,92 @@ class TableSchema:
         raise SchemaError(f"there is no column {name!r}. Columns: {[c.name for c in self.columns]}.")
 
     def __str__(self) -> str:
-        rows = [("column", "kind", "stored as", "missing")]
-        rows += [(str(c.name), c.kind, c.storage, "yes" if c.has_missing else "no") for c in self.columns]
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        rows = [("column", "kind", "stored as", "missing", "relation")]
+        rows += [
+            (str(c.name), c.kind, c.storage, "yes" if c.has_missing else "no", c.relation)
+            for c in self.columns
+        ]
+        n_shown = 5 if any(column.relation for column in self.columns) else 4
+        widths = [max(len(row[i]) for row in rows) for i in range(n_shown)]
         lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows
         )
         return "\n".join(line.rstrip() for line in lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As lists, dicts, strings and numbers, which JSON can hold. Raises `SchemaError` for odd names."""
+        return {
+            "columns": [
+                {
+                    "name": _name_to_json(column.name),
+                    "kind": column.kind.value,
+                    "storage": column.storage.value,
+                    "has_missing": column.has_missing,
+                    "relation": column.relation,
+                }
+                for column in self.columns
+            ]
+        }
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> TableSchema:
+        """Read what `to_dict` wrote. Raises `SchemaError` if it is anything else."""
+        try:
+            columns = tuple(
+                ColumnSchema(
+                    _name_from_json(entry["name"]),
+                    Kind(entry["kind"]),
+                    Storage(entry["storage"]),
+                    bool(entry["has_missing"]),
+                    str(entry.get("relation", "")),
+                )
+                for entry in written["columns"]
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SchemaError(
+                f"this is no table schema ({type(error).__name__}: {error}). Expected what "
+                'TableSchema.to_dict() writes: {"columns": [{"name", "kind", "storage", ...}, ...]}.'
+            ) from error
+        return cls(columns)
+
+    def to_json(self) -> str:
+        """As JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> TableSchema:
+        """Read what `to_json` wrote. Raises `SchemaError` if it is anything else."""
+        try:
+            written = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise SchemaError(
+                f"this is no JSON: {error}. Expected what TableSchema.to_json() writes."
+            ) from error
+        return cls.from_dict(written)
+
+
+def _name_to_json(name: Hashable) -> Any:
+    """A name as JSON: text, numbers and None as they are, tuples as lists, times as {"time": ...}."""
+    if name is None or isinstance(name, str | bool):
+        return name
+    if isinstance(name, tuple):
+        return [_name_to_json(part) for part in name]
+    if isinstance(name, Integral):
+        return int(name)
+    if isinstance(name, Real):
+        return float(name)
+    if isinstance(name, dt.datetime):
+        return {"time": name.isoformat()}
+    raise SchemaError(
+        f"the column name {name!r} is a {type(name).__name__}, which cannot be written as JSON. Rename the "
+        "column."
+    )
+
+
+def _name_from_json(written: Any) -> Hashable:
+    if isinstance(written, list):
+        return tuple(_name_from_json(part) for part in written)
+    return dt.datetime.fromisoformat(written["time"]) if isinstance(written, dict) else written
 
 
 def unique_names(names: Sequence[Hashable]) -> None:
@@ -125,21 +233,48 @@ def unique_names(names: Sequence[Hashable]) -> None:
         raise SchemaError(f"column names occur more than once: {twice}. Rename them, so that each is unique.")
 
 
+def rows_to_keep(n_rows: int) -> float:
+    """In how many rows a label must occur to be kept once training is over, at most; 1 keeps all."""
+    return 1 if n_rows < 20 else max(2, min(10, n_rows / 1000))
+
+
+def least_count(counts: np.ndarray, n_rows: int) -> float:
+    """In how many rows a label of a column must occur to be kept; counts: (V,), how often each label does.
+
+    As `rows_to_keep` has it, but so few that the labels left out make up at most a twentieth of the cells:
+    two at least, as a label of one row gives that row away.
+    """
+    most = rows_to_keep(n_rows)
+    for least in (most, *range(math.ceil(most) - 1, 2, -1)):
+        if counts[counts < least].sum() <= counts.sum() / 20:
+            return least
+    return min(most, 2)
+
+
 def infer_schema(
     columns: Sequence[Column],
-    overrides: Mapping[Hashable, str] | None = None,
+    overrides: Mapping[Hashable, str] | TableSchema | None = None,
     max_levels: int = 50,
 ) -> TableSchema:
-    """Find out how each column should be learned.
+    """Find out how each column should be learned. The first rule that applies decides.
 
-    Labels and booleans are categorical. Numbers, times and durations are numeric, unless they take few values
-    often: at most `max_levels` of them, each in twenty rows on average. A column with one value and no
-    missing cell is constant. `overrides` maps a name to "numeric" or "categorical" and wins over all but
-    constancy.
+    1. A column without any observed cell is empty.
+    2. A column with one value and no missing cell is constant.
+    3. `overrides` maps names to "numeric", "categorical" or "identifier". It may be a `TableSchema`, whose
+       constant and empty columns are looked at anew.
+    4. Columns with at least 20 observed cells are identifiers if they hold strings most of which occur once,
+       or integers that all differ and are consecutive in any order, or have a name that says so: one of its
+       words is id, uuid, guid, key, no, nr, number or ref (`customer_id`, `orderNo`). Ordered categories,
+       floats and times are never taken for identifiers.
+    5. Labels and booleans are categorical. So are numbers, times and durations that take few values often: at
+       most `max_levels` of them, each in twenty rows on average. The others are numeric.
 
-    Raises `SchemaError` for a column that holds nothing but missing cells, for infinite values, and for an
-    override that names no column, no kind, or asks for numbers where there are labels.
+    Raises `SchemaError` for infinite values, and for an override that names no column, no kind, or a kind
+    that the column cannot have.
     """
+    if isinstance(overrides, TableSchema):
+        fixed = (Kind.CONSTANT, Kind.EMPTY)
+        overrides = {column.name: column.kind for column in overrides.columns if column.kind not in fixed}
     overrides = overrides or {}
     names = [column.name for column in columns]
     unknown = [name for name in overrides if name not in names]
@@ -151,19 +286,48 @@ def infer_schema(
 
 
 def _infer_one(column: Column, override: str | None, max_levels: int) -> ColumnSchema:
-    _check_values(column)
+    check_finite(column)
     if override is not None:
         _check_override(column, override)
-    has_missing = bool(column.missing.any())
-    n_distinct = _n_distinct(column.observed)
+    kind = _kind(column, override, max_levels)
+    return ColumnSchema(column.name, kind, column.storage, bool(column.missing.any()))
+
+
+def _kind(column: Column, override: str | None, max_levels: int) -> Kind:
+    observed = column.observed
+    if not len(observed):
+        return Kind.EMPTY
+    n_distinct = _n_distinct(observed)
+    if n_distinct == 1 and len(observed) == len(column):
+        return Kind.CONSTANT
+    if override is not None:
+        return Kind(override)
+    if _is_identifier(column, observed, n_distinct):
+        return Kind.IDENTIFIER
     few = n_distinct <= min(max_levels, max(2, len(column) // 20))
-    if n_distinct == 1 and not has_missing:
-        kind = Kind.CONSTANT
-    elif override is not None:
-        kind = Kind(override)
-    else:
-        kind = Kind.CATEGORICAL if few or _is_nominal(column) else Kind.NUMERIC
-    return ColumnSchema(column.name, kind, column.storage, has_missing)
+    return Kind.CATEGORICAL if few or _is_nominal(column) else Kind.NUMERIC
+
+
+def _is_identifier(column: Column, observed: np.ndarray, n_distinct: int) -> bool:
+    if len(observed) < MIN_IDENTIFIERS:
+        return False
+    if column.storage is Storage.INT and n_distinct == len(observed):
+        consecutive = int(observed.max()) - int(observed.min()) == len(observed) - 1
+        return consecutive or _names_identifiers(column.name)
+    if column.storage is Storage.LABEL and not column.ordered and _holds_strings(column):
+        counts = np.bincount(observed)
+        return bool(counts[counts > 1].sum() < len(observed) / 2)
+    return False
+
+
+def _names_identifiers(name: Hashable) -> bool:
+    """Whether a word of the name means an identifier; words end at a change of case or kind of character."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", str(name))
+    return not {"id", "uuid", "guid", "key", "no", "nr", "number", "ref"}.isdisjoint(map(str.lower, words))
+
+
+def _holds_strings(column: Column) -> bool:
+    return all(isinstance(level, str) for level in column.levels)
 
 
 def _n_distinct(values: np.ndarray) -> int:
@@ -176,14 +340,9 @@ def _is_nominal(column: Column) -> bool:
     return column.storage in (Storage.LABEL, Storage.BOOL)
 
 
-def _check_values(column: Column) -> None:
-    """Raise `SchemaError` if no cell is observed, or an observed one is infinite."""
+def check_finite(column: Column) -> None:
+    """Raise `SchemaError` if an observed cell is infinite."""
     observed = column.observed
-    if not len(observed):
-        raise SchemaError(
-            f"column {column.name!r} holds only missing values ({len(column)} rows): there is nothing to "
-            "learn. Drop the column, or fill it."
-        )
     if column.storage is Storage.FLOAT and not np.isfinite(observed).all():
         infinite = observed[~np.isfinite(observed)]
         raise SchemaError(
@@ -194,13 +353,41 @@ def _check_values(column: Column) -> None:
 
 def _check_override(column: Column, override: str) -> None:
     """Raise `SchemaError` if the column cannot be learned as the user wants."""
-    if override not in (Kind.NUMERIC, Kind.CATEGORICAL):
+    if override not in (Kind.NUMERIC, Kind.CATEGORICAL, Kind.IDENTIFIER):
         raise SchemaError(
-            f"column {column.name!r} is given the kind {override!r}. Known kinds: 'numeric', 'categorical'."
+            f"column {column.name!r} is given the kind {override!r}. Known kinds: 'numeric', 'categorical', "
+            "'identifier'."
         )
+    if not len(column.observed):
+        return
+    example = column.describe(column.observed[0])
     if override == Kind.NUMERIC and _is_nominal(column):
-        example = column.describe(column.observed[0])
         raise SchemaError(
             f"column {column.name!r} is given the kind 'numeric' but holds labels such as {example!r}. "
             "Convert it to numbers first, or leave it categorical."
+        )
+    if override == Kind.IDENTIFIER:
+        _check_identifiers(column, example)
+
+
+def _check_identifiers(column: Column, example: Any) -> None:
+    """Raise `SchemaError` unless the column holds strings, or whole numbers that all differ."""
+    if column.storage is Storage.LABEL and _holds_strings(column):
+        return
+    observed = column.observed
+    whole = column.storage is Storage.INT
+    if column.storage is Storage.FLOAT and observed.dtype == np.float64:
+        whole = bool((np.abs(observed) < MAX_WHOLE).all() and (observed == np.rint(observed)).all())
+    if not whole:
+        raise SchemaError(
+            f"column {column.name!r} is given the kind 'identifier' but holds {column.storage} cells such as "
+            f"{example!r}. Identifiers are strings or whole numbers: convert it, or leave the kind away."
+        )
+    values, counts = np.unique(observed, return_counts=True)
+    if len(values) < len(observed):
+        often = counts.argmax()
+        raise SchemaError(
+            f"column {column.name!r} is given the kind 'identifier' but holds "
+            f"{column.describe(values[often])!r} {counts[often]} times. Numbers that repeat identify no row: "
+            "leave the kind away, or convert them to strings."
         )

@@ -1,4 +1,4 @@
-"""The composition root: process, network, loss and training loop together, and rows drawn from the result.
+"""The composition root: process, network, loss and training loop together make a fitted model.
 
 Tensors in, tensors out. How large the network is and how long it trains follows from the table's size, in
 `default_config`; what the method consists of is said in `methods`.
@@ -6,27 +6,28 @@ Tensors in, tensors out. How large the network is and how long it trains follows
 
 from __future__ import annotations
 
-import copy
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tabdiff.batch import MixedBatch
-from tabdiff.diffusion import samplers
-from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess
-from tabdiff.diffusion.objectives import Objective
+from tabdiff.checkpoints import Checkpoint
+from tabdiff.diffusion.conditions import ConditionalLoss, known_by_label
+from tabdiff.diffusion.mixed import LevelLayout
+from tabdiff.diffusion.objectives import Objective, marginal_entropies
 from tabdiff.diffusion.scoring import FixedNoise, fixed_losses, fixed_noise
 from tabdiff.errors import InputError
-from tabdiff.memorisation import Brake, BrakeConfig, compared_rows, held_out_rows, watched_rows
-from tabdiff.methods import FewStep, Method
+from tabdiff.fitted import FittedDiffusion
+from tabdiff.memorisation import Brake, compared_rows, held_out_rows, watched_rows
+from tabdiff.nets.growth import grown
 from tabdiff.nets.mlp import MLPConfig, MLPDenoiser
 from tabdiff.seeds import torch_seed
-from tabdiff.training import History, TrainingConfig, TrainingData, Watcher, bf16_pays, train
-from tabdiff.workers import Workers
+from tabdiff.settings import DiffusionConfig, default_config
+from tabdiff.training import History, OnStep, TrainingData, Watcher, train
 
 __all__ = [
     "DiffusionConfig",
@@ -34,50 +35,9 @@ __all__ = [
     "choose_device",
     "default_config",
     "fit_diffusion",
+    "rebuilt",
     "tempered_copies",
 ]
-
-
-@dataclass(frozen=True)
-class DiffusionConfig:
-    """Everything that decides how a table is learned.
-
-    held_out: share of the rows kept for the held-out loss (at most `max_held_out` rows; none in tables under
-    500 rows). label_dropout: share of rows whose class is withheld in training, which guidance needs.
-    rare_share: share of the training batches that a rare class is raised to, as far as `max_exposure`, the
-    number of times that one of its rows may be seen, allows. brake: when to stop because small classes are
-    learned by heart; None never does.
-    """
-
-    method: Method = field(default_factory=FewStep)
-    network: MLPConfig = field(default_factory=MLPConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    held_out: float = 0.05
-    max_held_out: int = 2048
-    label_dropout: float = 0.1
-    rare_share: float = 0.1
-    max_exposure: float = 1000.0
-    brake: BrakeConfig | None = field(default_factory=BrakeConfig)
-
-
-def default_config(n_rows: int) -> DiffusionConfig:
-    """Choose the size of the network and the length of training by the number of rows of the table."""
-    if n_rows < 5_000:
-        network = MLPConfig(width=128, n_blocks=3)
-        # no row is seen more than about a thousand times: beyond that small tables are learned by heart
-        # evaluations must be near enough to each other for the brake: a row is seen some fifty times between
-        training = TrainingConfig(
-            max_steps=int(np.clip(4 * n_rows, 200, 2000)),
-            batch_size=256,
-            evaluate_every=int(np.clip(n_rows // 5, 10, 100)),
-        )
-    elif n_rows < 50_000:
-        network = MLPConfig(width=192, n_blocks=4)
-        training = TrainingConfig(max_steps=6000, batch_size=512, shards=2)
-    else:
-        network = MLPConfig(width=256, n_blocks=5)
-        training = TrainingConfig(max_steps=8000, batch_size=1024, shards=4)
-    return DiffusionConfig(network=network, training=training)
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
@@ -121,157 +81,30 @@ def tempered_copies(label: Tensor, n_classes: int, n_draws: float, config: Diffu
     return (target / share).float()[label]
 
 
-@dataclass(frozen=True)
-class FittedDiffusion:
-    """A trained model: the averaged weights and what is needed to draw from them; no training row is kept.
+def rebuilt(
+    config: DiffusionConfig,
+    n_num: int,
+    n_levels: Sequence[int],
+    n_classes: int,
+    label_feature: int | None,
+    weights: Mapping[str, Tensor],
+    entropies: Tensor | None,
+    history: History,
+    device: torch.device,
+) -> FittedDiffusion:
+    """Put a fitted model together from its parts, each an attribute of `FittedDiffusion` of the same name.
 
-    n_classes: number of labels the model was told, 0 if none.
+    weights: by name, as `MLPDenoiser.state_dict` has them. entropies: (C,), or None for a method that needs
+    none. The model is on `device` and draws what the other one drew. Raises `RuntimeError` for weights of
+    other names or shapes.
     """
-
-    config: DiffusionConfig
-    process: MixedProcess
-    network: MLPDenoiser
-    n_classes: int
-    objective: Objective
-    history: History
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.process.layout.n_levels.device
-
-    def sample(
-        self,
-        n_rows: int,
-        label: Tensor | None,
-        seed: np.random.SeedSequence,
-        n_steps: int | None = None,
-        guidance: float = 0.0,
-        on_rows: Callable[[int], None] | None = None,
-    ) -> MixedBatch:
-        """Draw rows; label: (n_rows,) long on the CPU, or None for a model without classes.
-
-        Rows are drawn in chunks of one class each, so that memory does not grow with n_rows beyond the rows
-        themselves and the class is a constant of the network. on_rows is told the number of rows of each
-        chunk.
-        """
-
-        def start(rows: Tensor, generator: torch.Generator) -> MixedBatch:
-            return self.process.prior((len(rows),), generator)
-
-        return self._in_chunks(n_rows, label, start, seed, (n_steps, guidance, 1.0), on_rows)
-
-    def revise(
-        self,
-        rows: MixedBatch,
-        label: Tensor | None,
-        seed: np.random.SeedSequence,
-        t: float,
-        n_steps: int | None = None,
-    ) -> MixedBatch:
-        """Noise given rows up to time t and draw them back: new rows near the given ones.
-
-        Source: SDEdit, Meng et al. 2022 (arXiv:2108.01073), here with both kinds of features.
-        """
-
-        def start(part: Tensor, generator: torch.Generator) -> MixedBatch:
-            times = torch.full((len(part),), t, dtype=torch.float64, device=self.device)
-            return self.process.corrupt(rows[part].to(self.device), times, generator)[0]
-
-        return self._in_chunks(len(rows), label, start, seed, (n_steps, 0.0, t), None)
-
-    def _in_chunks(
-        self,
-        n_rows: int,
-        label: Tensor | None,
-        start: Callable[[Tensor, torch.Generator], MixedBatch],
-        seed: np.random.SeedSequence,
-        how: tuple[int | None, float, float],
-        on_rows: Callable[[int], None] | None,
-    ) -> MixedBatch:
-        """Draw chunk by chunk, each from a random stream of its own, and put the rows into their places."""
-        n_steps, guidance, t_start = how
-        network = _for_inference(self.network, self.device)
-
-        def draw(job: tuple[Tensor, np.random.SeedSequence]) -> MixedBatch:
-            rows, chunk_seed = job
-            generator = torch.Generator(self.device).manual_seed(torch_seed(chunk_seed))
-            told = None if label is None else label[rows[:1]].to(self.device)
-            amp = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16_pays(self.device))
-            with torch.inference_mode(), amp:
-                drawn = self.config.method.sampler(
-                    self.process,
-                    self._predictor(network, told, guidance),
-                    start(rows, generator),
-                    n_steps or self.config.method.n_steps,
-                    generator,
-                    t_start,
-                )
-                return drawn.to("cpu")
-
-        chunks = _chunks(n_rows, label, _chunk_rows(self.process))
-        out = MixedBatch(
-            torch.empty(n_rows, self.process.n_num),
-            torch.empty(n_rows, len(self.process.layout), dtype=torch.long),
-        )
-        with Workers(self.device, len(chunks)) as workers:
-            jobs = zip(chunks, seed.spawn(len(chunks)), strict=True)
-            for rows, drawn in zip(chunks, workers.map(draw, jobs), strict=True):
-                out.num[rows], out.cat[rows] = drawn.num, drawn.cat
-                if on_rows is not None:
-                    on_rows(len(rows))
-        return out
-
-    def row_losses(self, rows: MixedBatch, label: Tensor | None) -> Tensor:
-        """Loss of each row at the method's `score_times`, all rows with the same noise: (B,) float64.
-
-        The loss of a row does not depend on the rows beside it. label: as for `sample`.
-        """
-        if not len(rows):
-            return torch.zeros(0, dtype=torch.float64)
-        size = min(_chunk_rows(self.process), 256)
-        fixed = fixed_noise(self.process, self.config.method.score_times)
-
-        def losses(part: slice) -> Tensor:
-            told = None if label is None else label[part].to(self.device)
-            with torch.inference_mode():
-                batch = rows[part].to(self.device)
-                return fixed_losses(self.objective, self.network, batch, told, fixed, size).to("cpu")
-
-        parts = [slice(i, i + size) for i in range(0, len(rows), size)]
-        with Workers(self.device, len(parts)) as workers:
-            return torch.cat(list(workers.map(losses, parts)))
-
-    def _predictor(self, network: Denoiser, label: Tensor | None, guidance: float) -> samplers.Predict:
-        told = samplers.conditional(self.process, network, label)
-        return samplers.guided(told, samplers.conditional(self.process, network, None), guidance)
-
-
-def _for_inference(network: MLPDenoiser, device: torch.device) -> MLPDenoiser:
-    """A copy whose linear layers hold bfloat16 weights where that pays: rounded once, not at each step."""
-    copied = copy.deepcopy(network)
-    if bf16_pays(device):
-        for module in copied.modules():
-            if isinstance(module, nn.Linear):
-                module.to(torch.bfloat16)
-    return copied
-
-
-def _chunks(n_rows: int, label: Tensor | None, size: int) -> list[Tensor]:
-    """Positions of the rows to draw together: one class in each chunk, at most `size` rows, evenly many."""
-    if label is None:
-        groups = [torch.arange(n_rows)]
-    else:
-        groups = [(label == code).nonzero()[:, 0] for code in label.unique()]
-    return [chunk for rows in groups for chunk in rows.tensor_split(max(1, -(-len(rows) // size)))]
-
-
-def _chunk_rows(process: MixedProcess) -> int:
-    """Rows to draw at once: what keeps a core's cache or a GPU busy, and memory bounded in wide tables."""
-    width = max(process.layout.n_logits + process.n_num, 1)
-    if process.layout.n_levels.device.type == "cpu":
-        return int(np.clip(2**22 // width, 64, 4096))
-    return int(np.clip(2**26 // width, 64, 2**16))
+    layout = LevelLayout(n_levels, device)
+    process = config.method.process(n_num, layout)
+    network = _build_network(n_num, layout, n_classes, config.network, 0).to(device)
+    network.load_state_dict(dict(weights))
+    network.requires_grad_(False).eval()
+    objective = config.method.objective(process, None if entropies is None else entropies.to(device))
+    return FittedDiffusion(config, process, network, n_classes, objective, history, label_feature)
 
 
 def fit_diffusion(
@@ -282,17 +115,28 @@ def fit_diffusion(
     config: DiffusionConfig,
     seed: np.random.SeedSequence,
     device: torch.device,
-    on_step: Callable[[int, History], None] | None = None,
+    on_step: OnStep | None = None,
+    label_feature: int | None = None,
+    warm: tuple[MLPDenoiser, list[int], list[int]] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> FittedDiffusion:
     """Train a diffusion model on encoded rows.
 
     batch: at least one row with at least one feature; label: (B,) long in [0, n_classes), or None with
-    n_classes 0. Every draw comes from children of `seed`.
+    n_classes 0. label_feature: the categorical feature that repeats the label, level by level. warm: a
+    network to start from, and for each numeric and each categorical feature the number of its feature there
+    or -1, see `nets.growth.grown`. checkpoint: see `training.train`. Every draw comes from children of
+    `seed`.
     """
     init_seed, train_seed, split_seed, brake_seed = map(torch_seed, seed.spawn(4))
+    if label_feature is not None:
+        assert label is not None and torch.equal(batch.cat[:, label_feature], label)
     layout = LevelLayout(n_levels, device)
     process = config.method.process(batch.num.shape[-1], layout)
-    network = _build_network(process.n_num, layout, n_classes, config.network, init_seed).to(device)
+    network = _build_network(process.n_num, layout, n_classes, config.network, init_seed)
+    if warm is not None:
+        network = grown(network, *warm)
+    network = network.to(device)
     generator = torch.Generator(device).manual_seed(train_seed)
 
     watched, hidden = _rows_for_brake(len(batch), label, config, brake_seed)
@@ -304,25 +148,33 @@ def fit_diffusion(
         n_draws = config.training.max_steps * config.training.batch_size
         data = replace(data, copies=tempered_copies(data.label, n_classes, n_draws, config))
 
-    objective = config.method.objective(process, data.rows.cat)
-
-    def row_loss(
-        denoiser: Denoiser, rows: MixedBatch, told: Tensor | None, draws: torch.Generator | None
-    ) -> Tensor:
-        if told is not None:
-            told = _drop_labels(told, n_classes, config.label_dropout, draws)
-        return objective(denoiser, rows, told, draws)
-
+    objective = config.method.objective(process, marginal_entropies(data.rows.cat, layout).to(device))
+    row_loss = ConditionalLoss(
+        objective,
+        n_classes,
+        label_feature,
+        config.known_share,
+        config.label_dropout,
+        _weights_of_withheld(data, n_classes),
+    )
     watchers: list[Watcher] = []
     if config.brake is not None and hidden.any():
         rows = compared_rows(watched, hidden, label, config.brake, brake_seed)
         times = config.method.score_times[: config.brake.n_draws]
-        losses = _fixed_row_losses(objective, fixed_noise(process, times))
+        losses = _fixed_row_losses(objective, fixed_noise(process, times), n_classes, label_feature)
         watchers = [Brake(config.brake, losses, _as_data(batch, label, rows, device), ~hidden[rows])]
     averaged, history = train(
-        network, row_loss, data, config.training, generator, held_out, on_step, watchers
+        network, row_loss, data, config.training, generator, held_out, on_step, watchers, checkpoint
     )
-    return FittedDiffusion(config, process, averaged, n_classes, objective, history)
+    return FittedDiffusion(config, process, averaged, n_classes, objective, history, label_feature)
+
+
+def _weights_of_withheld(data: TrainingData, n_classes: int) -> Tensor | None:
+    """The inverse of the copies of each class's rows, with mean 1 over the batches: (n_classes,) float."""
+    if data.label is None or data.copies is None:
+        return None
+    copies = torch.ones(n_classes, device=data.copies.device).scatter(0, data.label, data.copies)
+    return data.copies.mean() / copies
 
 
 def _rows_for_brake(
@@ -336,20 +188,18 @@ def _rows_for_brake(
     return watched, held_out_rows(watched, label, config.brake, seed)
 
 
-def _fixed_row_losses(objective: Objective, fixed: FixedNoise) -> Callable[[nn.Module, TrainingData], Tensor]:
+def _fixed_row_losses(
+    objective: Objective, fixed: FixedNoise, n_classes: int, label_feature: int | None
+) -> Callable[[nn.Module, TrainingData], Tensor]:
     """The loss of each row at fixed times and noises, as the brake wants it."""
 
     def losses(network: nn.Module, data: TrainingData) -> Tensor:
-        parts = [slice(i, i + 2048) for i in range(0, len(data), 2048)]
-        label = data.label
-        return torch.cat(
-            [
-                fixed_losses(
-                    objective, network, data.rows[part], None if label is None else label[part], fixed
-                )
-                for part in parts
-            ]
-        )
+        def of_part(part: slice) -> Tensor:
+            rows, label = data.rows[part], None if data.label is None else data.label[part]
+            known = known_by_label(rows, label, n_classes, label_feature)
+            return fixed_losses(objective, network, rows, label, fixed, known=known)
+
+        return torch.cat([of_part(slice(i, i + 2048)) for i in range(0, len(data), 2048)])
 
     return losses
 
@@ -375,9 +225,3 @@ def _held_out_rows(
 
 def _as_data(batch: MixedBatch, label: Tensor | None, rows: Tensor, device: torch.device) -> TrainingData:
     return TrainingData(batch[rows].to(device), None if label is None else label[rows].to(device))
-
-
-def _drop_labels(label: Tensor, n_classes: int, share: float, generator: torch.Generator | None) -> Tensor:
-    """Replace a share of the labels by "not told"."""
-    dropped = torch.rand(label.shape, generator=generator, device=label.device) < share
-    return torch.where(dropped, n_classes, label)

@@ -1,24 +1,27 @@
 """A learned table: columns in, columns out, whatever frame they came from.
 
-What `TableSynthesizer` and `DiffusionOverSampler` share: schema, encoding and diffusion of the columns, with
-the class of each row told to the model beside them.
+What `TableSynthesizer` and `DiffusionOverSampler` share: schema, arrangement, encoding and diffusion of the
+columns, with the class of each row told to the model beside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from tabdiff.arrangement import Arrangement
 from tabdiff.batch import MixedBatch
-from tabdiff.encoding.table import TableEncoder
+from tabdiff.checkpoints import Checkpoint, fingerprint
+from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.errors import InputError
 from tabdiff.memorisation import BrakeConfig
 from tabdiff.methods import METHODS
-from tabdiff.schema import Column, TableSchema, infer_schema
+from tabdiff.schema import Column, TableSchema, check_finite, infer_schema
 from tabdiff.synthesis import (
     DiffusionConfig,
     FittedDiffusion,
@@ -26,20 +29,32 @@ from tabdiff.synthesis import (
     default_config,
     fit_diffusion,
 )
-from tabdiff.training import History
+from tabdiff.training import History, OnStep
 
-__all__ = ["LearnedTable", "TableConfig", "learn_table"]
+__all__ = [
+    "GivenCells",
+    "Keeping",
+    "LearnedTable",
+    "TableConfig",
+    "joined",
+    "learn_table",
+    "rows_of",
+    "with_cells_of",
+]
+
+Progress = Callable[[int], OnStep]
 
 
 @dataclass(frozen=True)
 class TableConfig:
     """What a user may decide about learning a table; None leaves the choice to the table's size.
 
-    kinds: column name to "numeric" or "categorical". method: a key of `methods.METHODS`. brake: whether
-    classes are watched for memorisation; "auto" watches small ones.
+    schema: column name to kind. constraints: of `tabdiff.constraints`. method: a key of `methods.METHODS`.
+    brake: whether classes are watched for memorisation; "auto" watches small ones.
     """
 
-    kinds: Mapping[Hashable, str] | None = None
+    schema: Mapping[Hashable, str] | TableSchema | None = None
+    constraints: Sequence[Any] = ()
     method: str = "few-step"
     max_steps: int | None = None
     max_seconds: float | None = None
@@ -58,20 +73,80 @@ class TableConfig:
 
 
 @dataclass(frozen=True)
-class LearnedTable:
-    """A table's schema, its encoding and the diffusion model of its rows.
+class Keeping:
+    """Where and how often the state of training is kept, and whether to go on from it."""
 
-    diffusion is None if every column is constant: there is nothing to learn then.
+    directory: Path
+    seconds: float = 60.0
+    resume: bool = False
+
+    def of(self, batch: MixedBatch, label: torch.Tensor | None, *run: Any) -> Checkpoint:
+        """The checkpoint of one run, told from others by its rows, configuration and seed."""
+        rows = [batch.num, batch.cat, batch.observed, label]
+        return Checkpoint(self.directory, fingerprint(rows, *run), self.seconds, resume=self.resume)
+
+
+@dataclass(frozen=True)
+class GivenCells:
+    """Cells that a draw starts from, n rows of them.
+
+    columns, known (n, n_columns): of the table's own columns; the known cells come back exactly as they
+    stand. learned, known_learned (n, n_learned): of the columns that are learned; what the model is told.
+    Other cells may hold anything.
+    """
+
+    columns: list[Column]
+    known: np.ndarray
+    learned: list[Column]
+    known_learned: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray | slice) -> GivenCells:
+        return GivenCells(
+            rows_of(self.columns, rows),
+            self.known[rows],
+            rows_of(self.learned, rows),
+            self.known_learned[rows],
+        )
+
+
+@dataclass(frozen=True)
+class LearnedTable:
+    """A table's schema, how its columns hang together, their encoding and the diffusion model of its rows.
+
+    diffusion is None if nothing is left to learn: every column is constant, empty or an identifier. n_rows:
+    how many rows it has learned from.
     """
 
     schema: TableSchema
+    arrangement: Arrangement
     encoder: TableEncoder
     diffusion: FittedDiffusion | None
+    n_rows: int
 
     @property
     def history(self) -> History:
         """What happened in training."""
         return History() if self.diffusion is None else self.diffusion.history
+
+    @property
+    def templates(self) -> list[Column]:
+        """The columns of the table without cells."""
+        return self.arrangement.restored(list(self.encoder.templates), np.random.default_rng(0))
+
+    def aligned(self, columns: Sequence[Column]) -> list[Column]:
+        """The columns of another table, by name those of this one, with cells held as here.
+
+        Labels that are new come behind the others. Raises `SchemaError` if cells cannot be held so, or are
+        infinite.
+        """
+        for column in columns:
+            check_finite(column)
+        return [aligned(column, own) for column, own in zip(columns, self.templates, strict=True)]
+
+    def given(self, columns: Sequence[Column], known: np.ndarray, rng: np.random.Generator) -> GivenCells:
+        """Cells of the table's columns as what a draw starts from; known: (n, n_columns) bool."""
+        learned, known_learned = self.arrangement.learned_known(columns, known, rng)
+        return GivenCells(list(columns), known, learned, known_learned)
 
     def sample(
         self,
@@ -81,15 +156,60 @@ class LearnedTable:
         n_steps: int | None = None,
         guidance: float = 0.0,
         on_rows: Callable[[int], None] | None = None,
+        given: GivenCells | None = None,
+        allow_missing: bool = True,
+        first_row: int = 0,
     ) -> list[Column]:
-        """Draw rows; label: (n_rows,) int64, the class of each, or None for a model without classes."""
-        draw_seed, decode_seed = seed.spawn(2)
+        """Draw rows.
+
+        label: (n_rows,) int64, the class of each, -1 for rows whose class is to be drawn; None if all are, or
+        for a model without classes. allow_missing: whether cells may come out missing in columns that hold
+        values. first_row: number of the first row in a draw made in parts, which identifiers count on from.
+        """
+        draw_seed, decode_seed, known_seed, restore_seed = seed.spawn(4)
+        known = None
+        if given is not None:
+            known = self.encoder.encode_known(
+                given.learned, given.known_learned, np.random.default_rng(known_seed)
+            )
         if self.diffusion is None:
             batch = _no_features(n_rows)
         else:
-            told = None if label is None else torch.from_numpy(label)
-            batch = self.diffusion.sample(n_rows, told, draw_seed, n_steps, guidance, on_rows)
-        return self.encoder.decode(batch, np.random.default_rng(decode_seed))
+            forbidden = () if allow_missing else self.encoder.missing_levels()
+            batch = self.diffusion.sample(
+                n_rows, self._told(label), draw_seed, n_steps, guidance, on_rows, known, forbidden
+            )
+        learned = self.encoder.decode(batch, np.random.default_rng(decode_seed), first_row)
+        rng = np.random.default_rng(restore_seed)
+        if given is None:
+            return self.arrangement.restored(learned, rng)
+        learned = with_cells_of(given.learned, learned, given.known_learned)
+        columns = self.arrangement.restored(learned, rng, (given.columns, given.known))
+        return with_cells_of(given.columns, columns, given.known)
+
+    def _told(self, label: np.ndarray | None) -> torch.Tensor | None:
+        """The labels as the model takes them: n_classes for those that are not told."""
+        if label is None or self.diffusion is None:
+            return None
+        return torch.from_numpy(np.where(label < 0, self.diffusion.n_classes, label))
+
+    def sample_learned(
+        self,
+        n_rows: int,
+        seed: np.random.SeedSequence,
+        n_steps: int | None,
+        given: Sequence[Column],
+        known: np.ndarray,
+    ) -> list[Column]:
+        """Draw rows of the learned columns given some of their cells; known: (n_rows, n_learned) bool."""
+        draw_seed, decode_seed, known_seed = seed.spawn(3)
+        if self.diffusion is None:
+            batch = _no_features(n_rows)
+        else:
+            cells = self.encoder.encode_known(given, known, np.random.default_rng(known_seed))
+            batch = self.diffusion.sample(n_rows, None, draw_seed, n_steps, known=cells)
+        drawn = self.encoder.decode(batch, np.random.default_rng(decode_seed))
+        return with_cells_of(given, drawn, known)
 
     def revise(
         self,
@@ -98,14 +218,18 @@ class LearnedTable:
         seed: np.random.SeedSequence,
         t: float,
         n_steps: int | None = None,
+        first_row: int = 0,
     ) -> list[Column]:
         """Draw rows near the given ones by noising them up to time t and back."""
-        encode_seed, draw_seed, decode_seed = seed.spawn(3)
-        batch = self.encoder.encode(columns, np.random.default_rng(encode_seed))
+        encode_seed, draw_seed, decode_seed, restore_seed = seed.spawn(4)
+        learned = self.arrangement.learned(columns)
+        everything = np.ones((len(label), len(learned)), dtype=bool)
+        rng = np.random.default_rng(encode_seed)
+        batch = self.encoder.encode_known(learned, everything, rng).rows
         if self.diffusion is not None:
-            told = torch.from_numpy(label)
-            batch = self.diffusion.revise(batch, told, draw_seed, t, n_steps)
-        return self.encoder.decode(batch, np.random.default_rng(decode_seed))
+            batch = self.diffusion.revise(batch, torch.from_numpy(label), draw_seed, t, n_steps)
+        learned = self.encoder.decode(batch, np.random.default_rng(decode_seed), first_row)
+        return self.arrangement.restored(learned, np.random.default_rng(restore_seed))
 
     def row_scores(self, columns: Sequence[Column], label: np.ndarray | None) -> np.ndarray:
         """How well each row fits: minus `FittedDiffusion.row_losses`, (n,) float64; 0 without a model.
@@ -114,21 +238,67 @@ class LearnedTable:
         levels or their class were not in fit, score minus infinity. Raises `SchemaError` if the columns are
         not those of fit.
         """
-        possible = self.encoder.knows(columns)
+        learned = self.arrangement.learned(columns)
+        possible = self.encoder.knows(learned)
         if label is not None:
             possible &= label >= 0
         scores = np.full(len(possible), -np.inf)
         rows = np.flatnonzero(possible)
         if not len(rows):
             return scores
-        known = [column.with_cells(column.values[rows], column.missing[rows]) for column in columns]
-        batch = self.encoder.encode(known, None)
         if self.diffusion is None:
             scores[rows] = 0.0
             return scores
+        batch = self.encoder.encode(rows_of(learned, rows), None)
         told = None if label is None else torch.from_numpy(label[rows])
         scores[rows] = -self.diffusion.row_losses(batch, told).numpy()
         return scores
+
+
+def rows_of(columns: Sequence[Column], rows: np.ndarray | slice) -> list[Column]:
+    """Some rows of columns; rows: anything that indexes an array."""
+    return [column.with_cells(column.values[rows], column.missing[rows]) for column in columns]
+
+
+def joined(parts: Sequence[Sequence[Column]]) -> list[Column]:
+    """The rows of several draws, one after the other."""
+    return [_joined(drawn) for drawn in zip(*parts, strict=True)]
+
+
+def _joined(parts: tuple[Column, ...]) -> Column:
+    missing = np.concatenate([part.missing for part in parts])
+    if all(part.levels == parts[0].levels for part in parts):
+        return parts[0].with_cells(np.concatenate([part.values for part in parts]), missing)
+    # each draw of an identifier has labels of its own
+    offsets = np.cumsum([0, *(len(part.levels) for part in parts[:-1])])
+    values = np.concatenate([part.values + offset for part, offset in zip(parts, offsets, strict=True)])
+    levels = tuple(level for part in parts for level in part.levels)
+    return replace(parts[0], values=values, missing=missing, levels=levels)
+
+
+def with_cells_of(given: Sequence[Column], columns: Sequence[Column], known: np.ndarray) -> list[Column]:
+    """The columns with the known cells of `given` in their places; known: (n, n_columns) bool.
+
+    Labels are counted as in the columns; those that are new there, behind.
+    """
+    places = known.T
+    return [
+        _with_cells(*pair, cells) if cells.any() else pair[1]
+        for pair, cells in zip(zip(given, columns, strict=True), places, strict=True)
+    ]
+
+
+def _with_cells(given: Column, column: Column, cells: np.ndarray) -> Column:
+    values, levels, own = column.values.copy(), column.levels, given.values[cells]
+    if given.levels != levels:
+        code_of = {level: code for code, level in enumerate(levels)}
+        new = [level for level in given.levels if level not in code_of]
+        levels = (*levels, *new)
+        code_of |= {level: len(code_of) + i for i, level in enumerate(new)}
+        own = np.array([code_of[level] for level in given.levels], dtype=np.int64)[own]
+    values[cells] = own
+    missing = np.where(cells, given.missing, column.missing)
+    return replace(column, values=values, missing=missing, levels=levels)
 
 
 def _no_features(n_rows: int) -> MixedBatch:
@@ -141,32 +311,52 @@ def learn_table(
     n_classes: int,
     config: TableConfig,
     seed: np.random.SeedSequence,
-    progress: Callable[[int], Callable[[int, History], None]] | None = None,
+    progress: Progress | None = None,
+    target: Hashable = None,
+    keeping: Keeping | None = None,
 ) -> LearnedTable:
-    """Infer the schema, fit the encoding and train the diffusion model.
+    """Infer the schema, find what hangs together, fit the encoding and train the diffusion model.
 
-    label: (n,) int64 class of each row in [0, n_classes), or None with n_classes 0. progress is called with
-    the number of steps and returns what to call after each.
+    label: (n,) int64 class of each row in [0, n_classes), or None with n_classes 0. target: name of the
+    column that holds the classes, if it is one of them. progress is called with the number of steps and
+    returns what to call after each. keeping: where checkpoints go.
     """
     if config.method not in METHODS:
         raise InputError(f"method is {config.method!r}. Known methods: {sorted(METHODS)}.")
-    schema = infer_schema(columns, config.kinds)
-    encoder = TableEncoder.fit(columns, schema)
+    keep = frozenset() if target is None else frozenset([target])
+    schema = infer_schema(columns, config.schema)
+    arrangement = Arrangement.fit(columns, config.constraints, keep)
+    learned = arrangement.learned(columns)
+    encoder = TableEncoder.fit(learned, _learned_schema(learned, schema), keep)
     encode_seed, fit_seed = seed.spawn(2)
-    if not encoder.n_num and not encoder.n_levels:
-        return LearnedTable(schema, encoder, None)
-    batch = encoder.encode(columns, np.random.default_rng(encode_seed))
-    diffusion_config = config.diffusion(len(batch))
-    told: Tensor | None = None if label is None else torch.from_numpy(label)
-    on_step = None if progress is None else progress(diffusion_config.training.max_steps)
-    diffusion = fit_diffusion(
-        batch,
-        encoder.n_levels,
-        told,
-        n_classes,
-        diffusion_config,
-        fit_seed,
-        choose_device(config.device),
-        on_step,
-    )
-    return LearnedTable(schema, encoder, diffusion)
+    diffusion = None
+    if encoder.n_num or encoder.n_levels:
+        batch = encoder.encode(learned, np.random.default_rng(encode_seed))
+        diffusion_config = config.diffusion(len(batch))
+        told = None if label is None else torch.from_numpy(label)
+        diffusion = fit_diffusion(
+            batch,
+            encoder.n_levels,
+            told,
+            n_classes,
+            diffusion_config,
+            fit_seed,
+            choose_device(config.device),
+            None if progress is None else progress(diffusion_config.training.max_steps),
+            label_feature=None if target is None else encoder.feature_of(target),
+            checkpoint=None if keeping is None else keeping.of(batch, told, diffusion_config, fit_seed),
+        )
+    described = _with_relations(schema, arrangement.relations)
+    return LearnedTable(described, arrangement, encoder.released(), diffusion, len(columns[0]))
+
+
+def _learned_schema(learned: Sequence[Column], schema: TableSchema) -> TableSchema:
+    """The schema of the columns that are learned: as inferred, hidden ones by themselves."""
+    known = {spec.name: spec for spec in schema.columns}
+    hidden = [column for column in learned if column.name not in known]
+    known |= {spec.name: spec for spec in infer_schema(hidden).columns} if hidden else {}
+    return TableSchema(tuple(known[column.name] for column in learned))
+
+
+def _with_relations(schema: TableSchema, relations: Mapping[Hashable, str]) -> TableSchema:
+    return TableSchema(tuple(replace(spec, relation=relations.get(spec.name, "")) for spec in schema.columns))

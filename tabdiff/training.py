@@ -6,97 +6,52 @@ randomness comes from the generators that are passed in.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar, cast
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from tabdiff.batch import MixedBatch
+from tabdiff.checkpoints import Checkpoint, State
 from tabdiff.errors import TrainingError
+from tabdiff.learner import Epochs, Learner, RowLoss, TrainingConfig, TrainingData, bf16_pays
 from tabdiff.workers import Workers
 
 __all__ = [
+    "Epochs",
     "History",
+    "OnStep",
+    "Resumable",
     "RowLoss",
     "Stop",
     "TrainingConfig",
     "TrainingData",
     "Watcher",
     "bf16_pays",
-    "epochs",
     "train",
     "weights_of",
 ]
 
 Model = TypeVar("Model", bound=nn.Module)
-RowLoss = Callable[[nn.Module, MixedBatch, Tensor | None, torch.Generator | None], Tensor]
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How to train. Times in seconds, rates per step.
-
-    max_steps and max_seconds both end the run, whichever comes first; after a linear warm-up the learning
-    rate follows a cosine to zero over whichever is nearer its end. patience counts evaluations in a row whose
-    held-out loss is worse than the best by more than the share `tolerance` (samples still improve while this
-    loss is flat); 0 turns early stopping off. ema_decay is lowered so that the average spans at most a tenth
-    of the steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards: equal parts of each
-    batch, computed side by side and added in order; part of the configuration, not of the machine, as it
-    decides the last bits.
-    """
-
-    max_steps: int = 3000
-    batch_size: int = 1024
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup_steps: int = 100
-    ema_decay: float = 0.999
-    clip_norm: float = 1.0
-    evaluate_every: int = 100
-    patience: int = 8
-    tolerance: float = 0.01
-    max_seconds: float | None = None
-    amp: bool | str = "auto"
-    shards: int = 1
-    compile: bool = False
-
-    def __post_init__(self) -> None:
-        if self.batch_size % self.shards:
-            raise ValueError(
-                f"batch_size is {self.batch_size} and shards is {self.shards}: shards must divide it."
-            )
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Rows to learn from.
-
-    label: (B,) long or None. copies: (B,) float, how often each row appears in one pass over the table; None
-    means once.
-    """
-
-    rows: MixedBatch
-    label: Tensor | None = None
-    copies: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 @dataclass
 class History:
     """What happened in training.
 
-    loss, held_out: one value at each evaluation; steps: the step it was taken at. attack_auc, attack_se: how
-    well losses tell training rows from held-out ones, and the standard error, at each evaluation; empty
-    unless memorisation was watched. progress: share of the steps or of the seconds that is used up,
-    whichever is larger. stopped_by: "steps", "seconds", "held-out loss" or the reason of a watcher, such as
-    "memorisation"; kept_step: the step whose averaged weights were kept.
+    loss, held_out: one value at each evaluation; steps: the step it was taken at; elapsed: the seconds of
+    training until then. attack_auc, attack_se: how well losses tell training rows from held-out ones, and the
+    standard error, at each evaluation; empty unless memorisation was watched. progress: share of the steps or
+    of the seconds that is used up, whichever is larger. seconds: of the whole training, those before an
+    interruption included. kept_step: the step whose averaged weights were kept. Two histories are equal if
+    all but their times are.
+
+    stopped_by: why training ended. "steps", "seconds": the one or the other budget was used up. "held-out
+    loss": it had been worse than its best, by more than the tolerance, at `patience` evaluations in a row.
+    "callback": a callback asked for it. Anything else is the reason of a watcher, such as "memorisation".
     """
 
     steps: list[int] = field(default_factory=list)
@@ -106,9 +61,10 @@ class History:
     attack_se: list[float] = field(default_factory=list)
     n_steps: int = 0
     progress: float = 0.0
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
     stopped_by: str = "steps"
     kept_step: int = 0
+    elapsed: list[float] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True)
@@ -123,56 +79,24 @@ class Stop:
 Watcher = Callable[[nn.Module, History], Stop | None]
 """Called with the averaged network after each evaluation, without gradients; may write into the history."""
 
+OnStep = Callable[[int, History], bool | None]
+"""Called after each step with its number and the history so far; True ends training."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A watcher with a memory, which checkpoints must hold."""
+
+    def state(self) -> State:
+        """What the watcher remembers, as `checkpoints.State`."""
+
+    def restore(self, state: State) -> None:
+        """Remember what `state` told."""
+
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """Copy a network's weights."""
     return {name: value.clone() for name, value in model.state_dict().items()}
-
-
-def bf16_pays(device: torch.device) -> bool:
-    """Whether bfloat16 matrix products are done in hardware on this device (never assumed)."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(getattr(torch.cpu, probe, bool)() for probe in probes)
-
-
-def epochs(
-    copies: Tensor | None, n_rows: int, batch_size: int, generator: torch.Generator
-) -> Iterator[Tensor]:
-    """Yield batches of row numbers for ever, pass after pass: (batch_size,) long.
-
-    A row that should appear 2.3 times in a pass appears twice or, with probability .3, three times. Each pass
-    is shuffled, and batches run on over the end of a pass, so that all have batch_size rows.
-    """
-    device = generator.device
-    rest = torch.empty(0, dtype=torch.long, device=device)
-    while True:
-        while len(rest) < batch_size:
-            order = torch.arange(n_rows, device=device)
-            if copies is not None:
-                drawn = torch.rand(n_rows, generator=generator, device=device, dtype=copies.dtype)
-                order = order.repeat_interleave((copies + drawn).floor().long())
-            shuffled = order[torch.randperm(len(order), generator=generator, device=device)]
-            rest = torch.cat([rest, shuffled])
-        yield rest[:batch_size]
-        rest = rest[batch_size:]
-
-
-class _Average(Generic[Model]):
-    """Exponential moving average of a network's parameters, updated in one fused call for each step."""
-
-    def __init__(self, model: Model, decay: float) -> None:
-        self.model = copy.deepcopy(model).requires_grad_(False).eval()
-        self.decay = decay
-        self.targets: list[Tensor] = list(self.model.parameters())
-        self.sources = [parameter.detach() for parameter in model.parameters()]
-
-    def update(self, step: int) -> None:
-        # early on the average follows the weights, or it would remember the initialisation
-        torch._foreach_lerp_(self.targets, self.sources, 1 - min(self.decay, (1 + step) / (10 + step)))
 
 
 def train(
@@ -182,8 +106,9 @@ def train(
     config: TrainingConfig,
     generator: torch.Generator,
     held_out: TrainingData | None = None,
-    on_step: Callable[[int, History], None] | None = None,
+    on_step: OnStep | None = None,
     watchers: Sequence[Watcher] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Model, History]:
     """Minimise the mean of `row_loss` and return the averaged network and what happened.
 
@@ -193,32 +118,90 @@ def train(
     otherwise the last of all. The first watcher that asks to stop is obeyed; its weights are kept unless
     those of the best held-out loss are older.
 
-    Raises `TrainingError` if the loss stops being finite.
-    """
-    started, history, best = time.perf_counter(), History(), _Best(config.tolerance)
-    stop: Stop | None = None
-    batches = epochs(data.copies, len(data), config.batch_size, generator)
-    with Workers(generator.device, config.shards) as workers:
-        state = _State(model, row_loss, config, generator, workers)
-        while history.progress < 1:
-            rate = config.learning_rate * _rate(history, config)
-            state.step(data, next(batches), rate)
-            history.n_steps += 1
-            history.progress = _progress(history.n_steps, config, started)
-            if history.progress >= 1 or history.n_steps % config.evaluate_every == 0:
-                _record(history, state, held_out)
-                if held_out is not None:
-                    best.offer(history.held_out[-1], history.n_steps, state.average.model)
-                stop = state.ask(watchers, history)
-            if on_step is not None:
-                on_step(history.n_steps, history)
-            if stop is not None or (config.patience and best.waited >= config.patience):
-                break
+    checkpoint: where the state of the run is kept until training ends, and whether to go on from one. With
+    the same arguments, a run that is killed and goes on returns on a CPU the bits of one that was not, unless
+    `max_seconds` ends it. Watchers that remember something must be `Resumable`.
 
-    history.stopped_by = _reason(history, config) if stop is None else stop.reason
+    Raises `TrainingError` if the loss stops being finite, and `StorageError` for a checkpoint that cannot be
+    written or gone on from.
+    """
+    history, best = History(), _Best(config.tolerance)
+    batches = Epochs(data.copies, len(data), config.batch_size, generator)
+    stop, ended = None, False
+    with Workers(generator.device, config.shards) as workers:
+        learner = Learner(model, row_loss, config, generator, workers)
+        run = _Run(learner, batches, history, best, watchers)
+        if checkpoint is not None:
+            run.resume(checkpoint)
+        started = time.perf_counter() - history.seconds
+        while history.progress < 1:
+            learner.step(data, next(batches), config.learning_rate * _rate(history, config))
+            history.n_steps += 1
+            history.seconds = time.perf_counter() - started
+            history.progress = _progress(history, config)
+            if history.progress >= 1 or history.n_steps % config.evaluate_every == 0:
+                _record(history, learner, held_out)
+                if held_out is not None:
+                    best.offer(history.held_out[-1], history.n_steps, learner.average.model)
+                stop = run.ask()
+            ended = on_step is not None and on_step(history.n_steps, history) is True
+            if ended or stop is not None or (config.patience and best.waited >= config.patience):
+                break
+            if checkpoint is not None and history.progress < 1 and checkpoint.due(history.n_steps):
+                checkpoint.write(run.state())
+
+    history.stopped_by = _reason(history, config, ended) if stop is None else stop.reason
     history.seconds = time.perf_counter() - started
-    history.kept_step = _keep(state.average.model, history, best if config.patience else None, stop)
-    return state.average.model, history
+    history.kept_step = _keep(learner.average.model, history, best if config.patience else None, stop)
+    if checkpoint is not None:
+        checkpoint.remove()
+    return learner.average.model, history
+
+
+@dataclass
+class _Run(Generic[Model]):
+    """Everything that the next steps depend on, and its way into a checkpoint and back."""
+
+    learner: Learner[Model]
+    batches: Epochs
+    history: History
+    best: _Best
+    watchers: Sequence[Watcher]
+
+    def ask(self) -> Stop | None:
+        """What the first watcher says that asks to stop; all of them are called."""
+        if not self.watchers:
+            return None
+        average, history = self.learner.average.model, self.history
+        answers = self.learner.alone(lambda: [watch(average, history) for watch in self.watchers])
+        return next((answer for answer in answers if answer is not None), None)
+
+    def state(self) -> State:
+        """The state between two steps; its tensors are the ones in use, not copies."""
+        return {
+            "learner": self.learner.state(),
+            "batches": self.batches.state(),
+            "history": asdict(self.history),
+            "best": self.best.state(),
+            "watchers": [watch.state() if isinstance(watch, Resumable) else None for watch in self.watchers],
+        }
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from the checkpoint, if it holds a state."""
+        state = checkpoint.begin()
+        if state is None:
+            return
+        try:
+            self.learner.restore(state["learner"])
+            self.batches.restore(state["batches"])
+            for name, value in asdict(History(**state["history"])).items():
+                setattr(self.history, name, value)
+            self.best.restore(state["best"])
+            for watch, remembered in zip(self.watchers, state["watchers"], strict=True):
+                if isinstance(watch, Resumable):
+                    watch.restore(remembered)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise checkpoint.misfit(error) from error
 
 
 def _keep(model: nn.Module, history: History, best: _Best | None, stop: Stop | None) -> int:
@@ -231,97 +214,6 @@ def _keep(model: nn.Module, history: History, best: _Best | None, stop: Stop | N
     step, weights = min(kept, key=lambda entry: entry[0])
     model.load_state_dict(weights)
     return step
-
-
-class _State(Generic[Model]):
-    """The weights, their average and the optimiser, and how one step changes them."""
-
-    def __init__(
-        self,
-        model: Model,
-        row_loss: RowLoss,
-        config: TrainingConfig,
-        generator: torch.Generator,
-        workers: Workers,
-    ) -> None:
-        device = generator.device
-        self.row_loss, self.workers, self.clip_norm = row_loss, workers, config.clip_norm
-        model.train()
-        self.network: nn.Module = cast(nn.Module, torch.compile(model)) if config.compile else model
-        self.parameters = list(model.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-        self.average = _Average(model, min(config.ema_decay, 1 - 10 / max(config.max_steps, 11)))
-        seeds = torch.randint(2**62, (config.shards,), generator=generator, device=device).tolist()
-        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-        self.amp = bf16_pays(device) if config.amp == "auto" else bool(config.amp)
-        self.device, self.n_steps = device, 0
-        self.total = torch.zeros((), device=device)
-
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp)
-
-    def step(self, data: TrainingData, rows: Tensor, learning_rate: float) -> None:
-        """Take one step along the gradient of the mean loss of these rows, each shard by its own thread."""
-
-        def gradient(shard: tuple[Tensor, torch.Generator]) -> tuple[Tensor, tuple[Tensor, ...]]:
-            part, draws = shard
-            with self.autocast():
-                label = None if data.label is None else data.label[part]
-                loss = self.row_loss(self.network, data.rows[part], label, draws).mean()
-            return loss.detach(), torch.autograd.grad(loss, self.parameters, materialize_grads=True)
-
-        shards = zip(rows.chunk(len(self.generators)), self.generators, strict=True)
-        results = list(self.workers.map(gradient, shards))
-        self.workers.run(lambda: self._apply(results, learning_rate))
-
-    def _apply(self, results: list[tuple[Tensor, tuple[Tensor, ...]]], learning_rate: float) -> None:
-        summed = list(results[0][1])
-        for _, gradients in results[1:]:
-            torch._foreach_add_(summed, list(gradients))
-        torch._foreach_div_(summed, len(results))
-        for parameter, gradient in zip(self.parameters, summed, strict=True):
-            parameter.grad = gradient
-        nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.optimizer.step()
-        self.average.update(self.n_steps)
-        self.n_steps += 1
-        for loss, _ in results:
-            self.total += loss / len(results)
-
-    def mean_loss(self, n_steps: int) -> float:
-        """Mean training loss of the last n_steps steps; starts the next mean."""
-        mean = float(self.total) / n_steps
-        self.total.zero_()
-        return mean
-
-    def ask(self, watchers: Sequence[Watcher], history: History) -> Stop | None:
-        """What the first watcher says that asks to stop; all of them are called."""
-
-        def ask_all() -> list[Stop | None]:
-            with torch.no_grad():
-                return [watch(self.average.model, history) for watch in watchers]
-
-        answers = self.workers.run(ask_all) if watchers else []
-        return next((answer for answer in answers if answer is not None), None)
-
-    def held_out_loss(self, held_out: TrainingData) -> float:
-        """Mean loss of the averaged network with the same noise every time."""
-        fixed = torch.Generator(self.device).manual_seed(0)
-
-        def total(part: slice) -> Tensor:
-            label = None if held_out.label is None else held_out.label[part]
-            return self.row_loss(self.average.model, held_out.rows[part], label, fixed).sum()
-
-        def all_parts() -> float:
-            with torch.no_grad(), self.autocast():
-                parts = (slice(i, i + 2048) for i in range(0, len(held_out), 2048))
-                return float(sum(total(part) for part in parts)) / len(held_out)
-
-        return self.workers.run(all_parts)
 
 
 @dataclass
@@ -341,12 +233,19 @@ class _Best:
             self.waited = 0
             self.step, self.weights = step, weights_of(model)
 
+    def state(self) -> State:
+        """All but the tolerance."""
+        return {"loss": self.loss, "weights": self.weights, "step": self.step, "waited": self.waited}
 
-def _progress(step: int, config: TrainingConfig, started: float) -> float:
-    done = step / config.max_steps
-    if config.max_seconds is not None:
-        done = max(done, (time.perf_counter() - started) / config.max_seconds)
-    return done
+    def restore(self, state: State) -> None:
+        """Go on where `state` was taken."""
+        self.loss, self.weights = state["loss"], state["weights"]
+        self.step, self.waited = state["step"], state["waited"]
+
+
+def _progress(history: History, config: TrainingConfig) -> float:
+    done = history.n_steps / config.max_steps
+    return done if config.max_seconds is None else max(done, history.seconds / config.max_seconds)
 
 
 def _rate(history: History, config: TrainingConfig) -> float:
@@ -355,14 +254,16 @@ def _rate(history: History, config: TrainingConfig) -> float:
     return warm * 0.5 * (1 + math.cos(math.pi * history.progress))
 
 
-def _reason(history: History, config: TrainingConfig) -> str:
+def _reason(history: History, config: TrainingConfig, ended: bool) -> str:
     if history.n_steps == config.max_steps:
         return "steps"
-    return "seconds" if history.progress >= 1 else "held-out loss"
+    if history.progress >= 1:
+        return "seconds"
+    return "callback" if ended else "held-out loss"
 
 
-def _record(history: History, state: _State, held_out: TrainingData | None) -> None:
-    mean = state.mean_loss(history.n_steps - (history.steps[-1] if history.steps else 0))
+def _record(history: History, learner: Learner, held_out: TrainingData | None) -> None:
+    mean = learner.mean_loss(history.n_steps - (history.steps[-1] if history.steps else 0))
     if not math.isfinite(mean):
         raise TrainingError(
             f"the training loss became {mean} by step {history.n_steps}. Lower the learning rate, or look "
@@ -370,5 +271,6 @@ def _record(history: History, state: _State, held_out: TrainingData | None) -> N
         )
     history.steps.append(history.n_steps)
     history.loss.append(mean)
+    history.elapsed.append(history.seconds)
     if held_out is not None:
-        history.held_out.append(state.held_out_loss(held_out))
+        history.held_out.append(learner.held_out_loss(held_out))

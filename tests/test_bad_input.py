@@ -62,10 +62,8 @@ def test_infinite_values(use, value):
 
 @FACES
 @pytest.mark.parametrize("name", FRAMES)
-def test_a_column_of_missing_values(use, name):
-    X = FRAMES[name](mixed_table().assign(amount=np.nan))
-    with refused(SchemaError, "'amount'", "only missing values", "100 rows"):
-        use(X)
+def test_a_column_of_missing_values_is_no_obstacle(use, name):
+    use(FRAMES[name](mixed_table().assign(amount=np.nan)))
 
 
 @FACES
@@ -310,7 +308,7 @@ def test_a_mask_of_another_length(mask):
 
 
 @pytest.mark.parametrize(
-    ("kinds", "words"),
+    ("schema", "words"),
     [
         ({"colour": "numeric"}, ["'colour'", "'amount'"]),
         ({"amount": "ordinal"}, ["'amount'", "'ordinal'", "'numeric'", "'categorical'"]),
@@ -318,12 +316,12 @@ def test_a_mask_of_another_length(mask):
     ],
     ids=str,
 )
-def test_kinds_that_cannot_be(kinds, words):
+def test_kinds_that_cannot_be(schema, words):
     for target in (None, "card"):
         with refused(SchemaError, *words):
-            learn(mixed_table(), kinds=kinds, target=target)
-    with refused(InvalidParameterError, "kinds"):
-        learn(mixed_table(), kinds=list(kinds))
+            learn(mixed_table(), schema=schema, target=target)
+    with refused(InvalidParameterError, "schema"):
+        learn(mixed_table(), schema=list(schema))
 
 
 # --- the target -------------------------------------------------------------------------------------------
@@ -356,11 +354,15 @@ def told():
     return learn(mixed_table(), target="card")
 
 
-@pytest.mark.parametrize(
-    "value", ["cash", 1, None, ["credit"], {"credit"}, np.array(["credit"]), float("nan")], ids=str
-)
+@pytest.mark.parametrize("value", ["cash", 1, ["cash"], {"cash"}, {"equals": "cash"}], ids=str)
 def test_a_class_that_never_was(told, value):
-    with refused(ConditionError, "'card'", repr(value), "['credit', 'debit']"):
+    with refused(ConditionError, "'card'", "'cash'" if value != 1 else "1", "'credit'", "'debit'"):
+        told.sample(5, where={"card": value})
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), {"missing": True}], ids=str)
+def test_a_missing_cell_where_none_was(told, value):
+    with refused(ConditionError, "'card'", "missing"):
         told.sample(5, where={"card": value})
 
 
@@ -369,27 +371,23 @@ def test_a_condition_on_no_column(told):
         told.sample(5, where={"colour": "red"})
 
 
-def test_a_condition_on_another_column(told):
-    with refused(ConditionError, "'card'", "'city'"):
-        told.sample(5, where={"city": "Wien"})
-
-
-@pytest.mark.parametrize("where", [{}, {"card": "debit", "city": "Wien"}, "card", ["card"], 1], ids=str)
+@pytest.mark.parametrize("where", ["card", ["card"], 1], ids=str)
 def test_what_is_no_condition(told, where):
-    with refused(ConditionError, repr(where)):
+    with refused(ConditionError, repr(where), "dict"):
         told.sample(5, where=where)
 
 
-def test_a_condition_without_a_target():
-    model = learn(mixed_table())
-    with refused(ConditionError, "{'card': 'debit'}", "TableSynthesizer(target='card')"):
-        model.sample(5, where={"card": "debit"})
+@pytest.mark.parametrize(
+    "value", [(5, 1), (1e9, None), "many", {"least": 3}, 1e9, -1e9, {"min": 3, "missing": "yes"}], ids=str
+)
+def test_a_range_that_holds_nothing(told, value):
+    with refused(ConditionError, "'amount'"):
+        told.sample(5, where={"amount": value})
 
 
-def test_a_condition_on_a_target_of_numbers():
-    model = learn(mixed_table(), target="count")
-    with refused(ConditionError, "'count'", "numbers with many values"):
-        model.sample(5, where={"count": 3})
+def test_conditions_in_a_frame_need_as_many_rows(told):
+    with refused(ConditionError, "2", "5"):
+        told.sample(5, where=pd.DataFrame({"card": ["debit", "credit"]}))
 
 
 @pytest.mark.parametrize("n", [-1, 2.0, "5", None, True, np.nan, [3]], ids=str)

@@ -196,6 +196,26 @@ def test_the_same_fall_for_all_rows_is_no_memorisation():
     assert drive(lambda i, member: difficulty(i, member) / (1 + i), 100, BrakeConfig())[0] is None
 
 
+def test_a_brake_that_goes_on_from_its_state_says_what_it_would_have_said():
+    """Stopped after each evaluation and made anew, it trips at the same one and names the same weights."""
+
+    def losses(i, is_member):
+        return difficulty(i, is_member) - 0.5 * is_member * (i >= 6)
+
+    whole, _ = drive(losses, 20, BrakeConfig(patience=2))
+    rows = TrainingData(MixedBatch(torch.zeros(150, 1), torch.zeros(150, 0, dtype=torch.long)))
+    is_member, model, history, state, stop = torch.arange(150) < 100, Weight(), History(), None, None
+    for i in range(8):
+        brake = Brake(BrakeConfig(patience=2), lambda *_, i=i: losses(i, is_member).double(), rows, is_member)
+        if state is not None:
+            brake.restore(state)
+        with torch.no_grad():
+            model.weight.fill_(i)
+        history.n_steps = 100 * (i + 1)
+        stop, state = brake(model, history), brake.state()
+    assert (stop.step, stop.weights) == (whole.step, whole.weights) == (600, {"weight": torch.tensor([5.0])})
+
+
 # --- in training ------------------------------------------------------------------------------------------
 
 
@@ -216,12 +236,12 @@ class _RecordingObjective:
     plain: object
     seen: set
 
-    def __call__(self, denoiser, batch, label, draws):
+    def __call__(self, denoiser, batch, label, draws, known=None):
         self.seen.update(batch.num[:, 0].tolist())
-        return self.plain(denoiser, batch, label, draws)
+        return self.plain(denoiser, batch, label, draws, known)
 
-    def given(self, *arguments):
-        return self.plain.given(*arguments)
+    def given(self, *arguments, **named):
+        return self.plain.given(*arguments, **named)
 
 
 @pytest.mark.parametrize(("brake", "n_seen"), [(BrakeConfig(), 240), (None, 300)])

@@ -12,7 +12,7 @@ from tabdiff.batch import MixedBatch
 from tabdiff.methods import METHODS, FewStep, TabDDPM
 from tabdiff.nets.mlp import MLPConfig
 from tabdiff.synthesis import DiffusionConfig, default_config, fit_diffusion, tempered_copies
-from tabdiff.training import TrainingConfig, epochs
+from tabdiff.training import Epochs, TrainingConfig
 
 CPU = torch.device("cpu")
 SHORT = DiffusionConfig(
@@ -161,7 +161,7 @@ def test_no_rare_row_is_seen_more_often_than_allowed():
     label = torch.tensor([0] * 995 + [1] * 5)
     config = DiffusionConfig(rare_share=0.5, max_exposure=40)
     copies = tempered_copies(label, 2, 100 * 64, config)
-    stream = epochs(copies, 1000, 64, generator())
+    stream = Epochs(copies, 1000, 64, generator())
     counts = torch.bincount(torch.cat([next(stream) for _ in range(100)]), minlength=1000)
     assert 30 < counts[995:].float().mean() <= 40
 
@@ -249,14 +249,16 @@ def test_no_rows_are_drawn_on_request(short):
 
 
 @pytest.mark.parametrize(("guidance", "calls_per_step"), [(0.0, 1), (0.5, 2)])
-def test_network_runs_once_for_each_step_and_twice_with_guidance(short, guidance, calls_per_step):
+def test_network_runs_once_for_the_start_and_each_step_and_twice_with_guidance(
+    short, guidance, calls_per_step
+):
     calls = []
     handle = short.network.register_forward_hook(lambda *_: calls.append(1))
     try:
         short.sample(8, torch.zeros(8, dtype=torch.long), seed(), n_steps=5, guidance=guidance)
     finally:
         handle.remove()
-    assert len(calls) == 5 * calls_per_step
+    assert len(calls) == (1 + 5) * calls_per_step
 
 
 @pytest.mark.parametrize(("n_num", "n_levels"), [(2, []), (0, [3, 2]), (1, [1])])

@@ -10,7 +10,7 @@ from torch import nn
 
 from tabdiff.batch import MixedBatch
 from tabdiff.errors import TrainingError
-from tabdiff.training import Stop, TrainingConfig, TrainingData, epochs, train, weights_of
+from tabdiff.training import Epochs, Stop, TrainingConfig, TrainingData, train, weights_of
 
 
 class Weight(nn.Module):
@@ -62,7 +62,7 @@ def counts_of(batches, n_rows):
 
 
 def test_a_pass_shows_each_row_as_often_as_it_has_copies():
-    stream = epochs(torch.tensor([1.0, 2.0, 0.0, 3.0]), 4, 4, generator())
+    stream = Epochs(torch.tensor([1.0, 2.0, 0.0, 3.0]), 4, 4, generator())
     batches = list(itertools.islice(stream, 6))  # 24 rows: four passes of six
     assert [len(batch) for batch in batches] == [4] * 6
     assert counts_of(batches, 4) == [4, 8, 0, 12]
@@ -71,21 +71,33 @@ def test_a_pass_shows_each_row_as_often_as_it_has_copies():
 
 @pytest.mark.parametrize("batch_size", [1, 5, 7, 23])
 def test_without_copies_each_pass_shows_each_row_once(batch_size):
-    batches = list(itertools.islice(epochs(None, 7, batch_size, generator()), 14))
+    batches = list(itertools.islice(Epochs(None, 7, batch_size, generator()), 14))
     assert {len(batch) for batch in batches} == {batch_size}
     assert counts_of(batches, 7) == [2 * batch_size] * 7
 
 
 def test_a_broken_number_of_copies_is_right_on_average():
     n_passes, copies = 400, torch.tensor([2.3] * 30 + [1.0] * 30)
-    stream = epochs(copies, 60, 99, generator())  # batches as long as a mean pass
+    stream = Epochs(copies, 60, 99, generator())  # batches as long as a mean pass
     counts = torch.tensor(counts_of(list(itertools.islice(stream, n_passes)), 60)) / n_passes
     assert ((counts - copies).abs() < 5 * (0.3 * 0.7 / n_passes) ** 0.5).all()
     assert (counts[:30].mean() / counts[30:].mean()).item() == pytest.approx(2.3, abs=0.03)
 
 
+@pytest.mark.parametrize("batch_size", [3, 8, 19])
+def test_batches_go_on_from_a_state(batch_size):
+    copies = torch.tensor([0.5, 1.0, 2.3, 1.0, 1.7])
+    whole = [batch.tolist() for batch in itertools.islice(Epochs(copies, 5, batch_size, generator()), 12)]
+    for n in range(12):
+        first = Epochs(copies, 5, batch_size, generator())
+        list(itertools.islice(first, n))
+        second = Epochs(copies, 5, batch_size, generator(9))
+        second.restore(first.state())
+        assert [batch.tolist() for batch in itertools.islice(second, 12 - n)] == whole[n:]
+
+
 def test_passes_are_shuffled_anew():
-    first, second = itertools.islice(epochs(None, 50, 50, generator()), 2)
+    first, second = itertools.islice(Epochs(None, 50, 50, generator()), 2)
     assert first.tolist() != second.tolist() != sorted(second.tolist())
 
 
@@ -278,6 +290,49 @@ def test_seconds_end_the_run():
 def test_a_loss_that_is_no_number_ends_training_with_an_error(limits):
     with pytest.raises(TrainingError, match="nan"):
         run(not_a_number, rows_of(1.0), config(**limits))
+
+
+def test_a_call_that_returns_true_ends_training():
+    settings = config(max_steps=100, evaluate_every=10, patience=0)
+    for answer, n_steps in ((True, 23), (1, 100)):  # nothing but True does
+        _, history = train(
+            Weight(),
+            linear,
+            rows_of(1.0),
+            settings,
+            generator(),
+            on_step=lambda step, _, answer=answer: step >= 23 and answer,
+        )
+        assert history.n_steps == history.kept_step == n_steps
+    assert history.stopped_by == "steps"
+
+
+def test_the_best_weights_are_kept_also_if_a_call_ends_training():
+    """Past a held-out row that is nearest at step 30."""
+    path = run(squared, rows_of(9.0), config(max_steps=1000, learning_rate=0.01))[2]
+    settings = config(max_steps=1000, learning_rate=0.01, evaluate_every=10, tolerance=0.0, ema_decay=0.0)
+    _, history = train(
+        Weight(),
+        squared,
+        rows_of(9.0),
+        settings,
+        generator(),
+        rows_of(path[29]),
+        lambda step, _: step == 60,
+    )
+    assert (history.stopped_by, history.n_steps, history.kept_step) == ("callback", 60, 30)
+
+
+def test_the_seconds_of_each_evaluation_are_recorded():
+    _, history, _ = run(linear, rows_of(1.0), config(max_steps=30, evaluate_every=10))
+    assert len(history.elapsed) == 3
+    assert 0 < history.elapsed[0] < history.elapsed[1] < history.elapsed[2] <= history.seconds
+
+
+def test_histories_are_equal_whatever_time_they_took():
+    first, second = (run(squared, rows_of(1.0, 2.0), config(), seed=3)[1] for _ in range(2))
+    assert first.seconds != second.seconds
+    assert first == second != run(squared, rows_of(1.0, 3.0), config(), seed=3)[1]
 
 
 # --- contract ---------------------------------------------------------------------------------------

@@ -5,5 +5,6 @@ gaussian    the process of numeric features
 multinomial the process of categorical features
 mixed       both at once, and what a network must offer to reverse them
 objectives  what training minimises, one value per row
+conditions  parts of rows given in training, for draws given any cells
 samplers    from noise back to rows
 """

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tabdiff.batch import MixedBatch
+from tabdiff.batch import Known, MixedBatch
 from tabdiff.diffusion import gaussian, multinomial
 from tabdiff.diffusion.schedules import KarrasSchedule, PowerSchedule, Schedule, alpha_bar_or_clean
 
@@ -26,6 +26,7 @@ __all__ = [
     "Noise",
     "Prediction",
     "Reverse",
+    "ask",
     "over_cells",
 ]
 
@@ -35,14 +36,28 @@ Reverse = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 class Denoiser(Protocol):
     """A network that looks at noisy rows and says what it sees.
 
-    num: (B, *S, F), cat: (B, *S, C), t: (B,) or (1,) float in [0, 1], label: (B,) long or None; the label
-    `n_classes` means "not told". Returns the raw numeric output (B, *S, F), which `MixedProcess.prediction`
-    interprets, and the logits (B, *S, layout.n_logits).
+    num: (B, *S, F), cat: (B, *S, C), t: (B,) or (1,) float in [0, 1], label: (B,) or (1,) long or None; the
+    label `n_classes` means "not told". known: the cells of B rows, or of 1 row for all, that are given and
+    stand clean in num and cat; None means none is. Returns the raw numeric output (B, *S, F), which
+    `MixedProcess.prediction` interprets, and the logits (B, *S, layout.n_logits); what they say of given
+    cells means nothing.
     """
 
-    def __call__(self, num: Tensor, cat: Tensor, t: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, num: Tensor, cat: Tensor, t: Tensor, label: Tensor | None, known: Known | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return (raw, logits)."""
         ...
+
+
+def ask(
+    denoiser: Denoiser, x_t: MixedBatch, t: Tensor, label: Tensor | None, known: Known | None
+) -> tuple[Tensor, Tensor]:
+    """What the network says of noisy rows in which it is shown the known cells."""
+    if known is None:
+        return denoiser(x_t.num, x_t.cat, t, label)
+    x_t = known.shown(x_t)
+    return denoiser(x_t.num, x_t.cat, t, label, known)
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,15 @@ class LevelLayout:
         joined = torch.cat(list(parts), dim=-1)
         order = torch.cat([bucket.columns for bucket in self.buckets])
         return joined[..., torch.argsort(order)]
+
+    def logits_of(self, column: int) -> slice:
+        """Where the logits of a column's levels lie in the flat output."""
+        for bucket in self.buckets:
+            for place, inside in enumerate(bucket.columns.tolist()):
+                if inside == column:
+                    start = bucket.start + place * bucket.width
+                    return slice(start, start + int(bucket.n_levels[place]))
+        raise IndexError(f"there is no categorical column {column}: there are {len(self)}.")
 
 
 @dataclass(frozen=True)
@@ -187,9 +211,19 @@ class MixedProcess:
         ab = over_cells(self.cat_schedule.alpha_bar(t), batch.cat)
         return MixedBatch(num, multinomial.corrupt_given(batch.cat, ab, noise.keep, noise.other)), target
 
-    def predict(self, denoiser: Denoiser, x_t: MixedBatch, t: Tensor, label: Tensor | None) -> Prediction:
-        """Ask the network what the clean rows are; t: (B,) or (1,) float64."""
-        raw, logits = denoiser(x_t.num, x_t.cat, t, label)
+    def predict(
+        self,
+        denoiser: Denoiser,
+        x_t: MixedBatch,
+        t: Tensor,
+        label: Tensor | None,
+        known: Known | None = None,
+    ) -> Prediction:
+        """Ask the network what the clean rows are; t: (B,) or (1,) float64.
+
+        What is predicted of known cells means nothing.
+        """
+        raw, logits = ask(denoiser, x_t, t, label, known)
         ab = over_cells(self.num_schedule.alpha_bar(t), x_t.num)
         x0 = self.prediction.x0(raw.float(), x_t.num, ab)
         return Prediction(x0, [torch.log_softmax(part, -1) for part in self.layout.split(logits.float())])

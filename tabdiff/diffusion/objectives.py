@@ -12,9 +12,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tabdiff.batch import MixedBatch
+from tabdiff.batch import Known, MixedBatch
 from tabdiff.diffusion import multinomial
-from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, Noise, over_cells
+from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, Noise, ask, over_cells
 from tabdiff.diffusion.schedules import alpha_bar_or_clean
 
 __all__ = [
@@ -40,14 +40,25 @@ class Objective(Protocol):
         batch: MixedBatch,
         label: Tensor | None,
         generator: torch.Generator | None,
+        known: Known | None = None,
     ) -> Tensor:
-        """Loss of each row at a random time and with random noise: (B,)."""
+        """Loss of each row at a random time and with random noise: (B,).
+
+        The network is shown the known cells, and the loss is over the others. It is divided by the number of
+        all cells, so that a cell weighs the same whichever others are known.
+        """
         ...
 
     def given(
-        self, denoiser: Denoiser, batch: MixedBatch, label: Tensor | None, t: Tensor, noise: Noise
+        self,
+        denoiser: Denoiser,
+        batch: MixedBatch,
+        label: Tensor | None,
+        t: Tensor,
+        noise: Noise,
+        known: Known | None = None,
     ) -> Tensor:
-        """Loss of each row at times t, (B,) float64, with this noise, over its observed cells: (B,)."""
+        """As a call at times t, (B,) float64, with this noise, but over observed cells only: (B,)."""
         ...
 
 
@@ -77,11 +88,18 @@ def squared_errors(raw: Tensor, target: Tensor) -> Tensor:
     return (raw.float() - target).square().flatten(1).sum(1)
 
 
-def _observed_errors(raw: Tensor, target: Tensor, batch: MixedBatch) -> Tensor:
-    """Squared error summed over the observed numeric cells: (B,)."""
-    if batch.observed is not None:
-        raw = torch.where(batch.observed, raw.float(), target)
+def _counted_errors(raw: Tensor, target: Tensor, observed: Tensor | None, known: Known | None) -> Tensor:
+    """Squared error summed over the numeric cells that hold a value and are not known: (B,)."""
+    if observed is not None:
+        raw = torch.where(observed, raw.float(), target)
+    if known is not None:
+        raw = torch.where(known.num, target, raw.float())
     return squared_errors(raw, target)
+
+
+def _over_unknown(values: Tensor, known: Known | None, columns: Tensor) -> Tensor:
+    """Values (B, *S, Cb) of some categorical columns summed over the cells that are not known: (B,)."""
+    return _sum_over_columns(values if known is None else values.masked_fill(known.cat[..., columns], 0))
 
 
 def _sum_over_columns(values: Tensor) -> Tensor:
@@ -106,30 +124,47 @@ class CrossEntropyObjective:
         batch: MixedBatch,
         label: Tensor | None,
         generator: torch.Generator | None,
+        known: Known | None = None,
     ) -> Tensor:
         """Loss of each row at one random time: (B,)."""
         t = stratified_times(len(batch), generator, batch.num.device)
         x_t, target = self.process.corrupt(batch, t, generator)
-        raw, logits = denoiser(x_t.num, x_t.cat, t, label)
-        return self._with_surprise(squared_errors(raw, target), logits, batch) / _n_terms(batch)
+        raw, logits = ask(denoiser, x_t, t, label, known)
+        return self._loss(raw, logits, target, batch, None, known)
 
     def given(
-        self, denoiser: Denoiser, batch: MixedBatch, label: Tensor | None, t: Tensor, noise: Noise
+        self,
+        denoiser: Denoiser,
+        batch: MixedBatch,
+        label: Tensor | None,
+        t: Tensor,
+        noise: Noise,
+        known: Known | None = None,
     ) -> Tensor:
         """Loss of each row at times t with this noise, over its observed cells: (B,)."""
         x_t, target = self.process.corrupt_given(batch, t, noise)
-        raw, logits = denoiser(x_t.num, x_t.cat, t, label)
-        return self._with_surprise(_observed_errors(raw, target, batch), logits, batch) / _n_terms(batch)
+        raw, logits = ask(denoiser, x_t, t, label, known)
+        return self._loss(raw, logits, target, batch, batch.observed, known)
 
-    def _with_surprise(self, loss: Tensor, logits: Tensor, batch: MixedBatch) -> Tensor:
-        """The loss of the numbers plus the normalised cross-entropy of every column: (B,)."""
+    def _loss(
+        self,
+        raw: Tensor,
+        logits: Tensor,
+        target: Tensor,
+        batch: MixedBatch,
+        observed: Tensor | None,
+        known: Known | None,
+    ) -> Tensor:
+        """Squared error of the numbers plus the normalised cross-entropy of every column: (B,)."""
+        loss = _counted_errors(raw, target, observed, known)
         for bucket, part in zip(
             self.process.layout.buckets, self.process.layout.split(logits.float()), strict=True
         ):
             x0 = batch.cat[..., bucket.columns]
             surprise = -torch.log_softmax(part, -1).gather(-1, x0[..., None])[..., 0]
-            loss = loss + _sum_over_columns(surprise / self.entropies[bucket.columns].clamp_min(self.floor))
-        return loss
+            surprise = surprise / self.entropies[bucket.columns].clamp_min(self.floor)
+            loss = loss + _over_unknown(surprise, known, bucket.columns)
+        return loss / _n_terms(batch)
 
 
 @dataclass(frozen=True)
@@ -151,28 +186,36 @@ class VariationalObjective:
         batch: MixedBatch,
         label: Tensor | None,
         generator: torch.Generator | None,
+        known: Known | None = None,
     ) -> Tensor:
         """Loss of each row at one random step: (B,)."""
         t = stratified_times(len(batch), generator, batch.num.device)
         t = torch.ceil(t * self.n_steps).clamp(1, self.n_steps) / self.n_steps
         x_t, target = self.process.corrupt(batch, t, generator)
-        raw, logits = denoiser(x_t.num, x_t.cat, t, label)
-        return (squared_errors(raw, target) + self.bound_terms(logits, batch.cat, x_t.cat, t)) / _n_terms(
-            batch
-        )
+        raw, logits = ask(denoiser, x_t, t, label, known)
+        errors = _counted_errors(raw, target, None, known)
+        return (errors + self.bound_terms(logits, batch.cat, x_t.cat, t, known)) / _n_terms(batch)
 
     def given(
-        self, denoiser: Denoiser, batch: MixedBatch, label: Tensor | None, t: Tensor, noise: Noise
+        self,
+        denoiser: Denoiser,
+        batch: MixedBatch,
+        label: Tensor | None,
+        t: Tensor,
+        noise: Noise,
+        known: Known | None = None,
     ) -> Tensor:
         """Loss of each row at times t with this noise, over its observed cells: (B,)."""
         t = torch.ceil(t * self.n_steps).clamp(1, self.n_steps) / self.n_steps
         x_t, target = self.process.corrupt_given(batch, t, noise)
-        raw, logits = denoiser(x_t.num, x_t.cat, t, label)
-        errors = _observed_errors(raw, target, batch)
-        return (errors + self.bound_terms(logits, batch.cat, x_t.cat, t)) / _n_terms(batch)
+        raw, logits = ask(denoiser, x_t, t, label, known)
+        errors = _counted_errors(raw, target, batch.observed, known)
+        return (errors + self.bound_terms(logits, batch.cat, x_t.cat, t, known)) / _n_terms(batch)
 
-    def bound_terms(self, logits: Tensor, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """n_steps times the term of the bound at time t, summed over columns: (B,) nats."""
+    def bound_terms(
+        self, logits: Tensor, x0: Tensor, x_t: Tensor, t: Tensor, known: Known | None = None
+    ) -> Tensor:
+        """n_steps times the term of the bound at time t, summed over cells that are not known: (B,) nats."""
         schedule, s = self.process.cat_schedule, (t - 1 / self.n_steps).clamp_min(0)
         ab_t, ab_s = over_cells(schedule.alpha_bar(t), x0), over_cells(alpha_bar_or_clean(schedule, s), x0)
         total = torch.zeros(len(x0), device=x0.device)
@@ -187,7 +230,7 @@ class VariationalObjective:
                 ab_t,
                 bucket.n_levels,
             )
-            total = total + _sum_over_columns(term)
+            total = total + _over_unknown(term, known, bucket.columns)
         return self.n_steps * total
 
 

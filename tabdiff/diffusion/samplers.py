@@ -6,18 +6,27 @@ network once for each step (twice with guidance).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from tabdiff.batch import MixedBatch
+from tabdiff.batch import Known, MixedBatch
 from tabdiff.diffusion import gaussian
-from tabdiff.diffusion.mixed import Denoiser, MixedProcess, Prediction
+from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, Prediction
 from tabdiff.diffusion.schedules import alpha_bar_or_clean, time_grid
 
-__all__ = ["Predict", "Sampler", "ancestral", "conditional", "few_step", "guided"]
+__all__ = [
+    "Predict",
+    "Sampler",
+    "ancestral",
+    "around_mean",
+    "conditional",
+    "few_step",
+    "forbidding",
+    "guided",
+]
 
 Predict = Callable[[MixedBatch, Tensor], Prediction]
 
@@ -38,13 +47,49 @@ class Sampler(Protocol):
         ...
 
 
-def conditional(process: MixedProcess, denoiser: Denoiser, label: Tensor | None) -> Predict:
-    """The prediction for rows of the given labels: (B,) long, or None for a model without classes."""
+def conditional(
+    process: MixedProcess, denoiser: Denoiser, label: Tensor | None, known: Known | None = None
+) -> Predict:
+    """The prediction for rows of the given labels in which some cells are known.
+
+    label: (B,) long, or None if none is told. What is predicted of known cells means nothing: put them into
+    the rows drawn by `Known.shown`.
+    """
 
     def predict(x_t: MixedBatch, t: Tensor) -> Prediction:
-        return process.predict(denoiser, x_t, t, label)
+        return process.predict(denoiser, x_t, t, label, known)
 
     return predict
+
+
+def forbidding(predict: Predict, layout: LevelLayout, forbidden: Sequence[tuple[int, int]]) -> Predict:
+    """The prediction in which the forbidden levels, pairs of (column, level), have no probability.
+
+    Noise may lead to such a level on the way, but no row ends on it, as the last step draws from the
+    predicted law. `ValueError` if a column is left none. Exact for the column itself; others that
+    depend on it follow only in part, as a prediction from much noise still counts on the forbidden level.
+    """
+    if not forbidden:
+        return predict
+    blocked = torch.zeros(layout.n_logits, dtype=torch.bool)
+    for column, level in forbidden:
+        blocked[layout.logits_of(column)][level] = True
+    for column in {column for column, _ in forbidden}:
+        if blocked[layout.logits_of(column)].all():
+            raise ValueError(f"all levels of categorical feature {column} are forbidden: leave at least one.")
+    masks = [
+        blocked[b.start : b.start + b.size].reshape(-1, b.width).to(b.columns.device) for b in layout.buckets
+    ]
+
+    def allowed(x_t: MixedBatch, t: Tensor) -> Prediction:
+        prediction = predict(x_t, t)
+        laws = [
+            torch.log_softmax(law.masked_fill(mask, -torch.inf), -1)
+            for law, mask in zip(prediction.log_p0, masks, strict=True)
+        ]
+        return Prediction(prediction.x0, laws)
+
+    return allowed
 
 
 def guided(with_label: Predict, without_label: Predict, weight: float) -> Predict:
@@ -66,6 +111,20 @@ def guided(with_label: Predict, without_label: Predict, weight: float) -> Predic
         return Prediction((1 + weight) * told.x0 - weight * untold.x0, laws)
 
     return predict
+
+
+def around_mean(process: MixedProcess, predict: Predict, noise: MixedBatch) -> MixedBatch:
+    """Pure noise moved to the mean that the law of x_1 has: noise + sqrt(ab) E[x_0 | x_1 = 0].
+
+    A little of the data is left at t = 1, and given a class or other cells its mean is not 0: rows drawn from
+    noise around 0 end too near to 0, by sqrt(ab) times that mean times their spread. Costs one evaluation.
+    """
+    t = torch.ones(1, dtype=torch.float64, device=noise.num.device)
+    signal = process.num_schedule.alpha_bar(t).sqrt()
+    if not process.n_num or float(signal) < 0.01:
+        return noise
+    mean = predict(MixedBatch(torch.zeros_like(noise.num), noise.cat), t).x0
+    return MixedBatch(noise.num + signal.to(mean.dtype) * mean, noise.cat)
 
 
 def few_step(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tabdiff.batch import MixedBatch
+from tabdiff.batch import Known, MixedBatch
 from tabdiff.diffusion.mixed import Denoiser, MixedProcess, Noise
 from tabdiff.diffusion.objectives import Objective
 
@@ -43,19 +43,21 @@ def fixed_losses(
     label: Tensor | None,
     fixed: FixedNoise,
     size: int | None = None,
+    known: Known | None = None,
 ) -> Tensor:
     """Loss of each row, averaged over the fixed times and noises: (B,) float64.
 
-    Unobserved numeric cells do not count. size: rows in each pass of the network, at least B; the last row
-    fills it up. Matrix products of another size round in another way, and the loss of a row would depend on
-    how many are asked for with it.
+    Unobserved numeric cells do not count, and neither do the known ones, which are shown. size: rows in each
+    pass of the network, at least B; the last row fills it up. Matrix products of another size round in
+    another way, and the loss of a row would depend on how many are asked for with it.
     """
     n_rows = len(batch)
     if size is not None and n_rows < size:
         rows = torch.arange(size, device=batch.num.device).clamp_max(n_rows - 1)
         batch, label = batch[rows], None if label is None else label[rows]
+        known = None if known is None else known[rows]
     total = torch.zeros(len(batch), dtype=torch.float64, device=batch.num.device)
     for t, noise in zip(fixed.times, fixed.noises, strict=True):
         at = torch.full((len(batch),), t, dtype=torch.float64, device=batch.num.device)
-        total += objective.given(denoiser, batch, label, at, noise)
+        total += objective.given(denoiser, batch, label, at, noise, known)
     return total[:n_rows] / len(fixed.times)

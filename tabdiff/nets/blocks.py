@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LevelEmbedding", "ModulatedBlock", "TimeFeatures"]
+from tabdiff.batch import Known
+
+__all__ = ["KnownEmbedding", "LevelEmbedding", "ModulatedBlock", "TimeFeatures"]
 
 
 class TimeFeatures(nn.Module):
@@ -45,15 +47,42 @@ class LevelEmbedding(nn.Module):
         self.n_rows, self.one_hot_limit = int(starts[-1]), one_hot_limit
         self.table = nn.Parameter(torch.randn(self.n_rows, width) / math.sqrt(max(len(n_levels), 1)))
 
-    def forward(self, cat: Tensor) -> Tensor:
-        """Return the summed vectors."""
+    def forward(self, cat: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Return the summed vectors, those of the cells `counted`, (..., C) bool, if it is given."""
         index = (cat + self.offsets).flatten(0, -2)
+        weights = None if counted is None else counted.flatten(0, -2).to(self.table.dtype)
         if self.n_rows <= self.one_hot_limit:
             codes = torch.zeros(len(index), self.n_rows, device=index.device, dtype=self.table.dtype)
-            summed = codes.scatter_(1, index, 1.0) @ self.table
+            codes = codes.scatter_(1, index, 1.0) if weights is None else codes.scatter_(1, index, weights)
+            summed = codes @ self.table
         else:
-            summed = nn.functional.embedding_bag(index, self.table, mode="sum")
+            summed = nn.functional.embedding_bag(index, self.table, mode="sum", per_sample_weights=weights)
         return summed.unflatten(0, cat.shape[:-1])
+
+
+class KnownEmbedding(nn.Module):
+    """What the given cells say, in vectors of their own: `Known` -> (B, *S, width).
+
+    Beside those of the noisy cells, or the network would have to find out which of the two it is looking at
+    before it could make use of either.
+    """
+
+    def __init__(self, n_num: int, n_levels: list[int], width: int) -> None:
+        super().__init__()
+        self.num = nn.Linear(2 * n_num, width, bias=False) if n_num else None
+        self.cat = LevelEmbedding(n_levels, width) if n_levels else None
+
+    def forward(self, known: Known) -> Tensor:
+        """Return the summed vectors of the known cells."""
+        total: Tensor | float = 0.0
+        if self.num is not None:
+            flags = known.num.to(self.num.weight.dtype)
+            numbers = torch.where(known.num, known.rows.num, 0.0)
+            total = total + self.num(torch.cat([numbers, flags], -1))
+        if self.cat is not None:
+            total = total + self.cat(known.rows.cat, known.cat)
+        assert isinstance(total, Tensor)
+        return total
 
 
 class ModulatedBlock(nn.Module):

@@ -1,4 +1,4 @@
-"""The denoiser of single rows: a residual MLP that knows the time and the class."""
+"""The denoiser of single rows: a residual MLP that knows the time, the class and which cells are given."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tabdiff.batch import Known
 from tabdiff.diffusion.mixed import LevelLayout
-from tabdiff.nets.blocks import LevelEmbedding, ModulatedBlock, TimeFeatures
+from tabdiff.nets.blocks import KnownEmbedding, LevelEmbedding, ModulatedBlock, TimeFeatures
 
 __all__ = ["MLPConfig", "MLPDenoiser"]
 
@@ -32,9 +33,9 @@ class MLPDenoiser(nn.Module):
 
     def __init__(self, n_num: int, layout: LevelLayout, n_classes: int, config: MLPConfig) -> None:
         super().__init__()
-        self.n_num, self.n_classes = n_num, n_classes
+        self.n_num, self.n_classes, self.n_levels = n_num, n_classes, layout.n_levels.tolist()
         self.embed_num = nn.Linear(n_num, config.width) if n_num else None
-        self.embed_cat = LevelEmbedding(layout.n_levels.tolist(), config.width) if len(layout) else None
+        self.embed_cat = LevelEmbedding(self.n_levels, config.width) if len(layout) else None
         features = TimeFeatures()
         self.embed_time = nn.Sequential(
             features,
@@ -54,8 +55,11 @@ class MLPDenoiser(nn.Module):
         self.head = nn.Linear(config.width, n_num + layout.n_logits)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        self.embed_known = KnownEmbedding(n_num, self.n_levels, config.width)
 
-    def forward(self, num: Tensor, cat: Tensor, t: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, num: Tensor, cat: Tensor, t: Tensor, label: Tensor | None, known: Known | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the raw numeric output (B, *S, F) and the logits (B, *S, n_logits)."""
         condition = self.embed_time(t)
         if self.embed_label is not None:
@@ -65,6 +69,8 @@ class MLPDenoiser(nn.Module):
         condition = nn.functional.silu(condition)
         condition = condition.reshape(len(condition), *(1 for _ in range(num.dim() - 2)), -1)
         h = sum(embed(x) for embed, x in ((self.embed_num, num), (self.embed_cat, cat)) if embed is not None)
+        if known is not None:
+            h = h + self.embed_known(known)
         scales = self.modulation(condition).chunk(2 * len(self.blocks), dim=-1)
         for block, scale, shift in zip(self.blocks, scales[::2], scales[1::2], strict=True):
             h = block(h, scale, shift)

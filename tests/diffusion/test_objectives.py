@@ -9,6 +9,7 @@ from oracles import Constant, Counting, ExactMixture, all_rows, chain_law, gener
 
 from tabdiff.batch import MixedBatch
 from tabdiff.diffusion import multinomial
+from tabdiff.diffusion.conditions import random_subsets
 from tabdiff.diffusion.gaussian import NoisePrediction
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
 from tabdiff.diffusion.objectives import (
@@ -199,7 +200,8 @@ def trained_look(model):
 
 def loss_and_gradients(model, objective, batch):
     model.zero_grad()
-    losses = objective(model, batch, None, generator(3))
+    known = random_subsets(batch, torch.arange(len(batch)) % 2 == 0, generator(4))
+    losses = objective(model, batch, None, generator(3), known)
     losses.mean().backward()
     return losses.detach(), [parameter.grad.clone() for parameter in model.parameters()]
 

@@ -11,9 +11,18 @@ from scipy.special import ndtr
 from scipy.stats import kstest
 
 from tabdiff.encoding import columns as codecs
-from tabdiff.encoding.columns import ConstantCodec, Grid, LevelCodec, NormalScores, NumericCodec, fit_codec
+from tabdiff.encoding import scores as scores_module
+from tabdiff.encoding.columns import (
+    ConstantCodec,
+    Grid,
+    LevelCodec,
+    NormalScores,
+    NumericCodec,
+    fit_codec,
+    kind_of,
+)
 from tabdiff.errors import SchemaError
-from tabdiff.schema import Column, Kind, Storage
+from tabdiff.schema import Column, Kind, Storage, infer_schema
 
 FEW = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 INT64 = np.iinfo(np.int64)
@@ -286,7 +295,7 @@ def test_one_and_two_values():
 
 @pytest.fixture
 def few_knots(monkeypatch):
-    monkeypatch.setattr(codecs, "MAX_KNOTS", 500)
+    monkeypatch.setattr(scores_module, "MAX_KNOTS", 500)
 
 
 @pytest.mark.usefixtures("few_knots")
@@ -515,3 +524,51 @@ def test_the_same_draws_give_the_same_scores():
     codec = NumericCodec.fit(col)
     a, b, c = (codec.encode(col, rng(seed)).num for seed in (1, 1, 2))
     assert (a == b).all() and (a != c).any()
+
+
+# --- all kinds ----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def any_column(draw):
+    """A column of any storage, with missing cells or without, perhaps with nothing else."""
+    n = draw(st.integers(1, 60))
+    cells = draw(
+        arrays(np.int64, n, elements=st.integers(0, 3) | st.integers(-(2**62), 2**62))
+        | arrays(np.float64, n, elements=st.sampled_from([0.0, 0.5, -2.25, 1e300]) | st.floats(-1e9, 1e9))
+        | arrays(np.float32, n, elements=st.floats(-1e9, 1e9, width=32))
+        | arrays(bool, n)
+    )
+    storage, kwargs = STORAGE[cells.dtype.kind], {}
+    if cells.dtype == np.int64:
+        storage = draw(st.sampled_from([Storage.INT, Storage.DATETIME, Storage.DURATION, Storage.LABEL]))
+    if storage is Storage.LABEL:
+        distinct, cells = np.unique(cells, return_inverse=True)
+        kwargs = {"levels": tuple(f"l{value}" for value in distinct), "ordered": draw(st.booleans())}
+    elif storage in (Storage.DATETIME, Storage.DURATION):
+        kwargs = {"unit": "ns"}
+    missing = draw(st.just(np.zeros(n, bool)) | st.just(np.ones(n, bool)) | arrays(bool, n))
+    return column(cells, missing, storage=storage, **kwargs)
+
+
+@FEW
+@given(any_column(), st.sampled_from([None, "categorical"]))
+def test_columns_of_every_kind_come_back(col, override):
+    kind = infer_schema([col], None if override is None else {"x": override}).columns[0].kind
+    codec = fit_codec(col, kind)
+    assert kind_of(codec) is kind
+    assert codec.knows(col).all()
+    features = in_float32(codec.encode(col, rng()))
+    assert features.num.shape == (len(col), codec.n_num)
+    assert features.cat.shape == (len(col), len(codec.n_levels))
+    assert all((features.cat < n).all() for n in codec.n_levels)
+    values, missing = codec.decode(features, rng())
+    np.testing.assert_array_equal(missing, col.missing)
+    if codec.missing_level >= 0:
+        np.testing.assert_array_equal(features.cat[:, 0] == codec.missing_level, col.missing)
+    if kind is not Kind.IDENTIFIER:
+        assert values.dtype == col.values.dtype
+        np.testing.assert_array_equal(values[~missing], col.observed)
+    elif override is None:
+        fresh = set(values.tolist())
+        assert len(fresh) == len(col) and not fresh & set(map(col.describe, col.observed))

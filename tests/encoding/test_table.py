@@ -27,7 +27,7 @@ def mixed_frame(n=400, missing=True):
             "amount": draw.lognormal(3, 1, n).round(2),
             "weight": draw.normal(size=n).astype(np.float32),
             "visits": pd.array(draw.poisson(40, n) * 10_000, dtype="Int64"),
-            "id": 2**60 + draw.integers(0, 2**50, n),
+            "huge": 2**60 + draw.integers(0, 2**50, n),
             "age group": draw.choice([18, 30, 65], n),
             "balance": np.where(draw.random(n) < 0.4, 0.0, draw.normal(size=n)),
             "member": pd.array(draw.random(n) < 0.5, dtype="boolean"),
@@ -39,7 +39,7 @@ def mixed_frame(n=400, missing=True):
         }
     )
     if missing:
-        for name in frame.columns.drop(["id", "age group", "country"]):
+        for name in frame.columns.drop(["huge", "age group", "country"]):
             frame.loc[draw.random(n) < 0.3, name] = None
     return frame
 
@@ -223,8 +223,68 @@ def test_other_columns_are_refused(names):
 
 
 def test_schema_kinds_are_honoured():
-    frame = pd.DataFrame({"few": [1, 2] * 100, "many": range(200)})
+    frame = pd.DataFrame({"few": [1, 2] * 100, "many": np.arange(200) * 3})
     assert [c.kind for c in infer_schema(frames.read(frame)[0]).columns] == [Kind.CATEGORICAL, Kind.NUMERIC]
     assert encoder_of(frame)[0].n_levels == [2]
     encoder, _, _ = encoder_of(frame, {"few": "numeric", "many": "categorical"})
     assert (encoder.n_num, encoder.n_levels) == (1, [200])
+
+
+# --- cells that are given -----------------------------------------------------------------------------------
+
+
+def test_known_cells_are_the_encoded_ones():
+    frame = mixed_frame()
+    encoder, columns, _ = encoder_of(frame)
+    known = rng().random((400, 12)) < 0.5
+    given = encoder.encode_known(columns, known, rng())
+    batch = encoder.encode(columns, None)
+    feature_of = [(i, codec.n_num, len(codec.n_levels)) for i, codec in enumerate(encoder.codecs)]
+    num = np.stack([known[:, i] for i, n, _ in feature_of for _ in range(n)], axis=1)
+    cat = np.stack([known[:, i] for i, _, n in feature_of for _ in range(n)], axis=1)
+    np.testing.assert_array_equal(given.num.numpy(), num & batch.observed.numpy())
+    np.testing.assert_array_equal(given.cat.numpy(), cat)
+    assert (given.rows.cat == batch.cat)[given.cat].all()
+    untied = encoder.encode_known(columns, known, None).rows.num
+    assert (untied == batch.num)[given.num].all()
+
+
+def test_cells_that_are_not_known_may_hold_anything():
+    frame = pd.DataFrame({"x": [1.5, 2.5, 7.0], "city": ["a", "b", "a"], "flag": [True, False, True]})
+    encoder, _, _ = encoder_of(frame)
+    odd = pd.DataFrame({"x": ["what", "?", "!"], "city": ["a", None, "new"], "flag": [None, True, None]})
+    columns, _ = frames.read(odd)
+    known = np.array([[False, True, False], [False, False, True], [False, True, True]])
+    given = encoder.encode_known(columns, known, rng())
+    assert given.num.tolist() == [[False]] * 3
+    # a new label and a missing cell where fit saw none are not known either
+    assert given.cat.tolist() == [[True, False], [False, True], [False, False]]
+    assert given.rows.cat[0, 0] == 0 and given.rows.cat[1, 1] == 1
+    with pytest.raises(SchemaError, match="'x' holds label cells such as 'what'"):
+        encoder.encode_known(columns, np.ones((3, 3), dtype=bool), rng())
+
+
+def test_a_known_state_is_known_without_a_number():
+    frame = pd.DataFrame({"x": [0.0] * 20 + [np.nan] * 5 + list(rng().normal(size=25))})
+    encoder, columns, _ = encoder_of(frame)
+    given = encoder.encode_known(columns, np.ones((50, 1), dtype=bool), rng())
+    assert given.cat.all()
+    assert given.num[:, 0].tolist() == [False] * 25 + [True] * 25
+    assert encoder.missing_levels() == [(0, 2)]
+
+
+def test_columns_without_any_cell_come_back_empty():
+    frame = pd.DataFrame(
+        {
+            "a": pd.Series([None] * 30, dtype=object),
+            "b": np.nan,
+            "c": pd.array([None] * 30, dtype="Int64"),
+            "d": pd.Series([pd.NaT] * 30, dtype="datetime64[ns]"),
+            "e": pd.Categorical([None] * 30, ["x", "y"]),
+            "f": np.arange(30.0) / 7,
+        }
+    )
+    encoder, _, _ = encoder_of(frame)
+    assert (encoder.n_num, encoder.n_levels) == (1, [])
+    assert [spec.kind for spec in encoder.schema.columns] == ["empty"] * 5 + ["numeric"]
+    pandas.testing.assert_frame_equal(there_and_back(frame), frame, check_exact=True)

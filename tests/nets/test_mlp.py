@@ -4,6 +4,7 @@ import pytest
 import torch
 from oracles import generator
 
+from tabdiff.batch import Known, MixedBatch
 from tabdiff.diffusion import multinomial
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
 from tabdiff.nets.blocks import LevelEmbedding, TimeFeatures
@@ -41,6 +42,13 @@ def inputs(n_num, n_levels, shape=(6,), n_classes=0):
     t = torch.linspace(0, 1, shape[0], dtype=torch.float64)
     label = torch.arange(shape[0]) % n_classes if n_classes else None
     return start.num, start.cat, t, label
+
+
+def every_second_cell(num, cat):
+    """Every second cell of these rows is known."""
+    flags = torch.arange(num.shape[-1] + cat.shape[-1]) + torch.arange(len(num))[:, None]
+    flags = flags % 2 == 0
+    return Known(MixedBatch(num, cat), flags[:, : num.shape[-1]], flags[:, num.shape[-1] :])
 
 
 # --- known answers ----------------------------------------------------------------------------------
@@ -87,6 +95,25 @@ def test_time_features_tell_close_times_apart():
     assert torch.cdist(features[::20], features[::20]).fill_diagonal_(9).min() > 0.5
 
 
+def test_known_cells_of_one_row_count_for_all_rows(kinds):
+    model, (num, cat, t, label) = build(*kinds, 2), inputs(*kinds, n_classes=2)
+    num, cat = num[:1].expand(6, -1), cat[:1].expand(6, -1)
+    known = every_second_cell(num, cat)[torch.zeros(6, dtype=torch.long)]
+    once, repeated = (torch.cat(model(num, cat, t, label, k), -1) for k in (known[:1], known))
+    torch.testing.assert_close(once, repeated)
+    assert not torch.allclose(once, torch.cat(model(num, cat, t, label), -1))
+
+
+def test_what_a_cell_holds_that_is_not_known_has_no_say(kinds):
+    model, (num, cat, t, label) = build(*kinds, 2), inputs(*kinds, n_classes=2)
+    known = every_second_cell(num, cat)
+    blank = MixedBatch(num.where(known.num, torch.nan), cat.where(known.cat, 0))
+    first, second = (
+        torch.cat(model(num, cat, t, label, k), -1) for k in (known, Known(blank, known.num, known.cat))
+    )
+    assert torch.equal(first, second)
+
+
 # --- properties -------------------------------------------------------------------------------------
 
 
@@ -96,7 +123,9 @@ def test_gradient_reaches_every_parameter_within_four_steps(kinds):
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for _ in range(4):
         optimizer.zero_grad()
-        (torch.cat(model(*inputs(*kinds, n_classes=2)), -1) - 1).square().mean().backward()
+        num, cat, t, label = inputs(*kinds, n_classes=2)
+        answer = model(num, cat, t, label, every_second_cell(num, cat))
+        (torch.cat(answer, -1) - 1).square().mean().backward()
         optimizer.step()
     for name, parameter in model.named_parameters():
         assert parameter.grad.any() and parameter.grad.isfinite().all(), name

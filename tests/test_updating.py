@@ -1,0 +1,108 @@
+"""`update`: new rows are learned, new levels and ranges can be drawn, and the old law is not forgotten."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+from containers import cells, mixed_table, signature, with_times
+
+from tabdiff import TableSynthesizer
+from tabdiff.errors import InputError, SchemaError
+
+
+def brief(target=None, **arguments):
+    return TableSynthesizer(target, **{"random_state": 0, "max_steps": 3, "sampling_steps": 2} | arguments)
+
+
+def test_the_model_stays_one_of_the_same_frame(frame_maker):
+    X = frame_maker(with_times(mixed_table()))
+    model = brief("card").fit(X)
+    before = copy.deepcopy(X)
+    assert model.update(X) is model
+    assert cells(X) == cells(before)
+    assert signature(model.sample(20)) == signature(X)
+    assert model.n_samples_seen_ == 200
+    assert model.class_counts_.sum() == 200
+
+
+def test_levels_classes_and_ranges_grow():
+    X = mixed_table().astype({"card": "str"})
+    new = X.assign(city="Salzburg", count=np.arange(100) * 100, card=np.where(X.index % 2, "debit", "prepaid"))
+    model = brief("card").fit(X).update(new)
+    assert model.classes_ == ["credit", "debit", "prepaid"]
+    assert model.class_counts_.sum() == 200
+    rows = model.sample(2000)
+    assert "Salzburg" in set(rows["city"])
+    assert {"Graz", "Linz", "Wien"} <= set(rows["city"])
+    assert rows["count"].max() > 5000
+    assert (model.sample(10, where={"card": "prepaid", "city": "Salzburg"})["card"] == "prepaid").all()
+
+
+def test_missing_cells_may_appear():
+    X = mixed_table()
+    new = X.assign(count=X["count"].where(X.index % 2 == 0))
+    model = brief().fit(X.assign(count=X["count"] * 1.0)).update(new)
+    assert model.schema_["count"].has_missing
+    assert model.sample(500)["count"].isna().any()
+
+
+def test_a_table_of_constants_can_begin_to_vary():
+    X = pd.DataFrame({"a": np.ones(60), "b": ["x"] * 60})
+    model = brief().fit(X).update(pd.DataFrame({"a": np.arange(60.0), "b": ["x", "y"] * 30}))
+    rows = model.sample(400)
+    assert set(rows["b"]) == {"x", "y"}
+    assert rows["a"].nunique() > 10
+
+
+def test_the_same_seed_gives_the_same_update():
+    first, second = (brief("card").fit(mixed_table()).update(mixed_table(seed=1)) for _ in range(2))
+    assert cells(first.sample(20)) == cells(second.sample(20))
+
+
+def test_a_failed_update_leaves_the_model_as_it_was():
+    X = mixed_table()
+    model = brief("card").fit(X)
+    as_it_was = copy.deepcopy(model)
+    for wrong, error in (
+        (X.drop(columns="night"), SchemaError),
+        (X.assign(night="often"), SchemaError),
+        (X.assign(amount=np.inf), SchemaError),
+        (X.assign(card=None), InputError),
+    ):
+        with pytest.raises(error):
+            model.update(wrong)
+    assert cells(model.sample(5, random_state=1)) == cells(as_it_was.sample(5, random_state=1))
+    assert model.n_samples_seen_ == 100
+
+
+def test_a_broken_identity_is_named():
+    X = mixed_table(400).assign(again=lambda f: f["count"])
+    model = brief().fit(X)
+    assert "count" in model.schema_["again"].relation
+    with pytest.raises(SchemaError, match="again"):
+        model.update(X.assign(again=X["count"] + np.arange(400) % 2))
+
+
+def shifted(n, seed, centre, name):
+    """x around a centre that depends on the group; y = x + noise."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(centre, 1, n)
+    return pd.DataFrame({"group": name, "x": x, "y": x + rng.normal(0, 0.5, n)})
+
+
+@pytest.mark.slow
+def test_new_rows_are_learned_and_old_ones_remembered():
+    old = pd.concat([shifted(1500, 0, 0, "a"), shifted(1500, 1, 4, "b")], ignore_index=True)
+    new = shifted(1500, 2, -5, "c")
+    model = TableSynthesizer(random_state=0, memorisation_brake=False).fit(old)
+    model.update(new)
+    rows = model.sample(6000)
+    assert rows["group"].value_counts(normalize=True).round(1).to_dict() == {"a": 0.3, "b": 0.3, "c": 0.3}
+    for name, centre in (("a", 0), ("b", 4), ("c", -5)):
+        group = rows[rows["group"] == name]
+        assert group["x"].mean() == pytest.approx(centre, abs=0.25)
+        assert group["x"].std() == pytest.approx(1, rel=0.25)
+        assert np.corrcoef(group["x"], group["y"])[0, 1] > 0.75
