@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tabdiff import frames
-from tabdiff.conditional import Law, draw_given
-from tabdiff.conditions import read_condition_rows, read_conditions
+from tabdiff.conditions.drawing import Law, draw_given
+from tabdiff.conditions.reading import read_condition_rows, read_conditions
 from tabdiff.encoding.alignment import aligned
 from tabdiff.errors import ConditionError, ConstraintError, RareConditionWarning
 from tabdiff.schema import Column, Kind

@@ -87,10 +87,11 @@ RULES = {
         "numpy torch",
     ),
     "tabdiff.wanted": Rule("", "numpy"),
-    "tabdiff.scalars": Rule("errors schema", "numpy"),
-    "tabdiff.conditions": Rule("errors scalars schema wanted", "numpy"),
-    "tabdiff.kernels": Rule("", "numpy"),
-    "tabdiff.conditional": Rule("errors kernels schema wanted", "numpy scipy"),
+    "tabdiff.conditions": Rule(),
+    "tabdiff.conditions.scalars": Rule("errors schema", "numpy"),
+    "tabdiff.conditions.reading": Rule("conditions.scalars errors schema wanted", "numpy"),
+    "tabdiff.conditions.kernels": Rule("", "numpy"),
+    "tabdiff.conditions.drawing": Rule("conditions.kernels errors schema wanted", "numpy scipy"),
     "tabdiff.constraints": Rule("errors schema", "numpy"),
     "tabdiff.arrangement": Rule("arrangement constraints"),
     "tabdiff.arrangement.cells": Rule("schema wanted", "numpy"),
@@ -158,7 +159,7 @@ RULES = {
     ),
     "tabdiff.targets": Rule("errors schema", "numpy"),
     "tabdiff.requests": Rule(
-        "conditional conditions encoding.alignment errors frames schema tables targets wanted", "numpy"
+        "conditions encoding.alignment errors frames schema tables targets wanted", "numpy"
     ),
     "tabdiff.retraining": Rule(
         "batch encoding errors nets schema settings synthesis tables targets", "numpy torch"
@@ -268,16 +269,19 @@ RULES = {
         "evaluation.utility",
         "numpy sklearn",
     ),
-    "tabdiff.where_text": Rule("errors schema"),
+    "tabdiff.cli.where_text": Rule("errors schema"),
     "tabdiff.files": Rule("files"),
     "tabdiff.files.formats": Rule("errors"),
     "tabdiff.files.csv_cells": Rule("errors schema", "", "pyarrow"),
     "tabdiff.files.reading": Rule("errors files", "", "pyarrow"),
     "tabdiff.files.writing": Rule("errors files", "", "narwhals numpy pyarrow"),
-    "tabdiff.commands": Rule(
-        "errors estimators evaluation.judging files oversampling progress schema where_text", "", "pyarrow"
+    "tabdiff.cli.commands": Rule(
+        "errors estimators evaluation.judging files oversampling progress schema cli.where_text",
+        "",
+        "pyarrow",
     ),
-    "tabdiff.cli": Rule("commands errors"),
+    "tabdiff.cli.parser": Rule("cli errors"),
+    "tabdiff.cli": Rule("cli.parser"),
     "tabdiff.__main__": Rule("cli"),
     "tabdiff.datasets": Rule("datasets.known_law", "", "narwhals pandas polars pyarrow"),
     "tabdiff.datasets.known_law": Rule("", "numpy", "pandas"),
@@ -290,7 +294,7 @@ MODULES = {
 MODELS = [
     name
     for name in MODULES
-    if not re.match(r"tabdiff(\.(errors|datasets|evaluation|cli|commands|__main__)\b.*)?$", name)
+    if not re.match(r"tabdiff(\.(errors|datasets|evaluation|cli|__main__)\b.*)?$", name)
 ]
 
 

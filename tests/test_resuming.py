@@ -79,7 +79,9 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path):
     assert not list((tmp_path / "state").iterdir())
 
 
-@pytest.mark.parametrize("change", [{"max_steps": 50}, {"random_state": 1}, {"guidance_weight": 0.0}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"max_steps": 50}, {"random_state": 1}, {"guidance_weight": 0.0}], ids=str
+)
 def test_another_run_does_not_take_the_checkpoint(tmp_path, change):
     with pytest.raises(Killed):
         model(tmp_path, callbacks=[kill_at(20)]).fit(mixed_table(60))

@@ -106,7 +106,8 @@ def test_revised_rows_stay_near_and_keep_their_law(learned):
 def test_guidance_leads_away_from_what_classes_share(learned):
     told = torch.zeros(4000, dtype=torch.long)
     plain, guided = (learned.sample(4000, told, seed(1), guidance=w) for w in (0.0, 2.0))
-    assert guided.cat[:, 0].float().mean() < plain.cat[:, 0].float().mean() - 0.05
+    # the level alone: .3^3 / .325^2 against .7^3 / .675^2 is .254, as the unlabelled law is that of the table
+    assert guided.cat[:, 0].float().mean() < plain.cat[:, 0].float().mean() - 0.03
 
 
 def test_tabddpm_learns_levels_that_depend_on_each_other():

@@ -58,7 +58,10 @@ def test_times_types_and_the_target_survive(frame_maker, tmp_path):
 
 def test_everything_a_model_does_it_does_after_loading(tmp_path):
     X = mixed_table().assign(
-        end=lambda f: f["count"] + 5, copy=lambda f: f["city"], code=[f"id-{i}" for i in range(N)], empty=np.nan
+        end=lambda f: f["count"] + 5,
+        copy=lambda f: f["city"],
+        code=[f"id-{i}" for i in range(N)],
+        empty=np.nan,
     )
     model = brief("card", constraints=[Inequality("count", "end")], schema={"count": "numeric"}).fit(X)
     loaded = reloaded(model, tmp_path / "model")
@@ -197,7 +200,7 @@ def test_a_newer_format_says_what_to_do(saved, tmp_path):
     text = (path / "model.json").read_text()
     version = json.loads(text)["format_version"]
     (path / "model.json").write_text(text.replace(f'"format_version":{version}', '"format_version":999'))
-    with pytest.raises(StorageError, match="999|newer"):
+    with pytest.raises(StorageError, match="newer"):
         TableSynthesizer.load(path)
 
 

@@ -30,7 +30,9 @@ def test_the_model_stays_one_of_the_same_frame(frame_maker):
 
 def test_levels_classes_and_ranges_grow():
     X = mixed_table().astype({"card": "str"})
-    new = X.assign(city="Salzburg", count=np.arange(100) * 100, card=np.where(X.index % 2, "debit", "prepaid"))
+    new = X.assign(
+        city="Salzburg", count=np.arange(100) * 100, card=np.where(X.index % 2, "debit", "prepaid")
+    )
     model = brief("card").fit(X).update(new)
     assert model.classes_ == ["credit", "debit", "prepaid"]
     assert model.class_counts_.sum() == 200
@@ -87,7 +89,7 @@ def test_a_broken_identity_is_named():
 
 
 def shifted(n, seed, centre, name):
-    """x around a centre that depends on the group; y = x + noise."""
+    """X around a centre that depends on the group; y = x + noise."""
     rng = np.random.default_rng(seed)
     x = rng.normal(centre, 1, n)
     return pd.DataFrame({"group": name, "x": x, "y": x + rng.normal(0, 0.5, n)})

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from tabdiff.conditions.scalars import as_bound, as_cell, describe_levels, is_missing, plain, shown
 from tabdiff.errors import ConditionError
-from tabdiff.scalars import as_bound, as_cell, describe_levels, is_missing, plain, shown
 from tabdiff.schema import Column, Storage
 from tabdiff.wanted import Wanted
 

@@ -15,10 +15,10 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tabdiff.cli.where_text import parse_value, parse_where
 from tabdiff.errors import InputError
 from tabdiff.files import TableWriter, read_table, to_arrow
 from tabdiff.schema import Storage
-from tabdiff.where_text import parse_value, parse_where
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from tabdiff import frames
-from tabdiff.conditions import Support, known_cells, read_condition_rows, read_conditions
+from tabdiff.conditions.reading import Support, known_cells, read_condition_rows, read_conditions
 from tabdiff.errors import ConditionError
 from tabdiff.schema import Column, Storage
 

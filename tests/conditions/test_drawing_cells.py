@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, norm
 
-from tabdiff.conditional import MIN_BUDGET, Law, draw_given
+from tabdiff.conditions.drawing import MIN_BUDGET, Law, draw_given
+from tabdiff.conditions.kernels import RatioKernel, level_shares, resample
 from tabdiff.errors import ConditionError
-from tabdiff.kernels import RatioKernel, level_shares, resample
 from tabdiff.schema import Column, Storage
 from tabdiff.wanted import Wanted
 

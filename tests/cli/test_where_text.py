@@ -4,8 +4,8 @@ import datetime as dt
 
 import pytest
 
+from tabdiff.cli.where_text import parse_value, parse_where
 from tabdiff.errors import ConditionError
-from tabdiff.where_text import parse_value, parse_where
 
 STORAGES = {
     "amount": "float",

@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import logsumexp
 
+from tabdiff.conditions.kernels import RatioKernel, fill, level_shares, resample
 from tabdiff.errors import ConditionError
-from tabdiff.kernels import RatioKernel, fill, level_shares, resample
 from tabdiff.schema import Column
 from tabdiff.wanted import Wanted
 

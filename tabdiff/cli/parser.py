@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     try:
         with _warnings_as_notes():
-            from tabdiff import commands
+            from tabdiff.cli import commands
 
             return getattr(commands, args.command)(args)
     except KeyboardInterrupt:
