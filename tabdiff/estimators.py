@@ -345,14 +345,18 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         """
         check_is_fitted(self, "_table")
         self._validate_params()
-        columns, _ = read_rows(X, self)
+        columns, template = read_rows(X, self)
         check_names(columns, self._names)
-        aligned = self._table.aligned(columns)
+        aligned = self._table.aligned(columns, grow=True)
+        before = self.schema_.columns
         seed = self._seed_of_call(None)
         with fit_task(self, X) as task:
             with self._watched(task) as progress:
                 config = table_config(self, self.schema, self._stated())
                 table, target = relearn_table(self._table, self._target, aligned, config, seed, progress)
+            pairs = zip(before, table.schema.columns, strict=True)
+            if any(old != new for old, new in pairs):
+                self._template = template  # its types have room for what is new
             self._adopt(table, target)
         return self
 

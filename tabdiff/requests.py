@@ -112,8 +112,8 @@ def _check_identifiers(table: LearnedTable, wanted: Mapping[Hashable, Wanted]) -
     for name, one in wanted.items():
         if table.schema[name].kind is Kind.IDENTIFIER and one.observed:
             raise ConditionError(
-                f"where names {name!r}, whose cells identify rows: they are made afresh and cannot be chosen, "
-                "but for missing ones. Leave it out, and set the cells in the rows that come out."
+                f"where names {name!r}, whose cells identify rows: they are made afresh and cannot be "
+                "chosen, but for missing ones. Leave it out, and set the cells in the rows that come out."
             )
 
 

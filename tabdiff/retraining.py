@@ -76,16 +76,22 @@ def relearn_table(
             None if grown_target is None else encoder.feature_of(grown_target.name),
             _warm_start(table, encoder),
         )
-    schema = TableSchema(
-        tuple(
-            replace(spec, has_missing=spec.has_missing or bool(column.missing.any()))
-            for spec, column in zip(table.schema.columns, columns, strict=True)
-        )
-    )
+    schema = _grown_schema(table.schema, encoder.schema, columns)
     n_rows = table.n_rows + len(columns[0])
     return replace(
         table, schema=schema, encoder=encoder.released(), diffusion=diffusion, n_rows=n_rows
     ), grown_target
+
+
+def _grown_schema(schema: TableSchema, learned: TableSchema, columns: Sequence[Column]) -> TableSchema:
+    """The schema after new rows: kinds as they are learned now, and missing cells that have appeared."""
+    kinds = {spec.name: spec for spec in learned.columns}
+    grown = []
+    for spec, column in zip(schema.columns, columns, strict=True):
+        now = kinds.get(spec.name, spec)
+        has_missing = spec.has_missing or bool(column.missing.any())
+        grown.append(replace(spec, kind=now.kind, storage=now.storage, has_missing=has_missing))
+    return TableSchema(tuple(grown))
 
 
 def _check_relations(table: LearnedTable, columns: Sequence[Column]) -> None:

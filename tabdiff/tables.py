@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from tabdiff.arrangement import Arrangement
-from tabdiff.batch import MixedBatch
+from tabdiff.batch import Known, MixedBatch
 from tabdiff.checkpoints import Checkpoint, fingerprint
 from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.errors import InputError
 from tabdiff.memorisation import BrakeConfig
 from tabdiff.methods import METHODS
-from tabdiff.schema import Column, TableSchema, check_finite, infer_schema
+from tabdiff.schema import Column, Kind, TableSchema, check_finite, infer_schema
 from tabdiff.synthesis import (
     DiffusionConfig,
     FittedDiffusion,
@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 Progress = Callable[[int], OnStep]
+
+MAX_ROUNDS = 64
 
 
 @dataclass(frozen=True)
@@ -133,15 +135,24 @@ class LearnedTable:
         """The columns of the table without cells."""
         return self.arrangement.restored(list(self.encoder.templates), np.random.default_rng(0))
 
-    def aligned(self, columns: Sequence[Column]) -> list[Column]:
+    def aligned(self, columns: Sequence[Column], grow: bool = False) -> list[Column]:
         """The columns of another table, by name those of this one, with cells held as here.
 
-        Labels that are new come behind the others. Raises `SchemaError` if cells cannot be held so, or are
+        Labels that are new come behind the others. A column that never held a value has none here either,
+        unless it is to grow: then it is passed on. Raises `SchemaError` if cells cannot be held so, or are
         infinite.
         """
-        for column in columns:
+        held = []
+        for column, own, spec in zip(columns, self.templates, self.schema.columns, strict=True):
             check_finite(column)
-        return [aligned(column, own) for column, own in zip(columns, self.templates, strict=True)]
+            if spec.kind is not Kind.EMPTY:
+                held.append(aligned(column, own))
+            elif grow and len(column.observed):
+                held.append(column)
+            else:
+                n = len(column)
+                held.append(own.with_cells(np.zeros(n, own.values.dtype), np.ones(n, dtype=bool)))
+        return held
 
     def given(self, columns: Sequence[Column], known: np.ndarray, rng: np.random.Generator) -> GivenCells:
         """Cells of the table's columns as what a draw starts from; known: (n, n_columns) bool."""
@@ -175,10 +186,10 @@ class LearnedTable:
         if self.diffusion is None:
             batch = _no_features(n_rows)
         else:
-            forbidden = () if allow_missing else self.encoder.missing_levels()
-            batch = self.diffusion.sample(
-                n_rows, self._told(label), draw_seed, n_steps, guidance, on_rows, known, forbidden
-            )
+            how = n_steps, guidance
+            batch = self.diffusion.sample(n_rows, self._told(label), draw_seed, *how, on_rows, known)
+            if not allow_missing:
+                self._draw_missing_again(batch, label, draw_seed, how, known)
         learned = self.encoder.decode(batch, np.random.default_rng(decode_seed), first_row)
         rng = np.random.default_rng(restore_seed)
         if given is None:
@@ -186,6 +197,42 @@ class LearnedTable:
         learned = with_cells_of(given.learned, learned, given.known_learned)
         columns = self.arrangement.restored(learned, rng, (given.columns, given.known))
         return with_cells_of(given.columns, columns, given.known)
+
+    def _draw_missing_again(
+        self,
+        batch: MixedBatch,
+        label: np.ndarray | None,
+        seed: np.random.SeedSequence,
+        how: tuple[int | None, float],
+        known: Known | None,
+    ) -> None:
+        """Replace the rows of the batch that have missing cells, but for known ones, by rows that have none.
+
+        Such rows are drawn again while that is worth it; then missing cells are ruled out cell by cell, which
+        cannot fail but leaves the other cells of a row halfway to what they would be.
+        """
+        assert self.diffusion is not None
+        levels = self.encoder.missing_levels()
+        told, n_before = self._told(label), len(batch)
+        for part_seed in seed.spawn(MAX_ROUNDS):
+            missing = torch.zeros(len(batch), dtype=torch.bool)
+            for feature, level in levels:
+                cells = batch.cat[:, feature] == level
+                missing |= cells if known is None else cells & ~known.cat[:, feature]
+            rows = missing.nonzero()[:, 0]
+            if not len(rows):
+                return
+            forbidden = levels if len(rows) > n_before / 2 else ()
+            n_before = len(rows)
+            drawn = self.diffusion.sample(
+                len(rows),
+                None if told is None else told[rows],
+                part_seed,
+                *how,
+                known=None if known is None else known[rows],
+                forbidden=forbidden,
+            )
+            batch.num[rows], batch.cat[rows] = drawn.num, drawn.cat
 
     def _told(self, label: np.ndarray | None) -> torch.Tensor | None:
         """The labels as the model takes them: n_classes for those that are not told."""

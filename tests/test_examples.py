@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -27,3 +28,27 @@ def test_recall_at_a_rate_of_false_alarms_by_hand():
     # no alarm on legitimate rows catches two of three frauds, one alarm in three catches all
     assert script["recall_at"](0.0, truth, scores) == 2 / 3
     assert script["recall_at"](1 / 3, truth, scores) == 1.0
+
+
+def weekly(*arguments):
+    return runpy.run_path(str(EXAMPLES / "retrain_weekly.py"))["main"](list(arguments))
+
+
+@pytest.mark.slow
+def test_the_weekly_retraining_leaves_a_model_and_a_report_each_week(tmp_path):
+    state = tmp_path / "state"
+    assert weekly("--margin", "1", "--state", str(state)) == 0
+    assert sorted(path.name for path in state.iterdir() if path.is_dir()) == [
+        "week-0001",
+        "week-0002",
+        "week-0003",
+    ]
+    assert len(list(state.glob("2013-*.json"))) == 3
+    assert (state / "week-0003" / "synthesizer" / "model.json").exists()
+
+
+@pytest.mark.slow
+def test_a_fall_in_quality_is_not_taken_over(tmp_path):
+    state = tmp_path / "state"
+    assert weekly("--margin=-1", "--state", str(state)) == 1
+    assert [path.name for path in state.iterdir() if path.is_dir()] == ["week-0001"]

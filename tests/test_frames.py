@@ -1,5 +1,6 @@
 """Frames of every library come back as they were, and hold the same columns whatever library holds them."""
 
+import dataclasses
 import datetime as dt
 import decimal
 import json
@@ -808,3 +809,27 @@ def test_times_count_from_1970_in_utc_and_times_of_day_from_midnight():
 def test_levels_are_sorted_numbers_by_size():
     assert read_one(pd.DataFrame({"x": categories([10, 9, 100], [100, 10, 9])})).levels == (9, 10, 100)
     assert read_one(pd.DataFrame({"x": objects("b", 10, 9, "a")}, dtype=object)).levels == (10, 9, "a", "b")
+
+
+def test_labels_that_a_type_does_not_declare_are_added_to_it():
+    """Identifiers are made afresh: a declared category cannot know them."""
+    for frame in (
+        pd.DataFrame({"id": pd.Categorical(["a1", "a2"])}),
+        pl.DataFrame({"id": ["a1", "a2"]}, schema={"id": pl.Enum(["a1", "a2"])}),
+    ):
+        (column,), template = frames.read(frame)
+        fresh = {"values": np.arange(3), "missing": np.zeros(3, dtype=bool), "levels": ("a2", "b7", "b8")}
+        made = dataclasses.replace(column, **fresh)
+        rebuilt = template.rebuild([made])
+        assert rebuilt["id"].to_list() == ["a2", "b7", "b8"]
+        dtype = rebuilt["id"].dtype
+        declared = dtype.categories if isinstance(frame, pd.DataFrame) else dtype.categories.to_list()
+        assert list(declared) == ["a1", "a2", "b7", "b8"]
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+def test_numbers_beyond_their_type_are_refused_not_wrapped(make):
+    (column,), template = frames.read(make({"id": np.array([1, 2], dtype=np.int16)}))
+    made = column.with_cells(np.array([40_000, 5]), np.zeros(2, dtype=bool))
+    with pytest.raises(SchemaError, match="40000, beyond its type int16"):
+        template.rebuild([made])

@@ -7,7 +7,8 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
-from containers import cells, mixed_table, signature, with_times
+from containers import cells as cells_of
+from containers import mixed_table, signature, with_times
 
 from tabdiff import TableSynthesizer
 from tabdiff.errors import InputError, SchemaError
@@ -22,7 +23,7 @@ def test_the_model_stays_one_of_the_same_frame(frame_maker):
     model = brief("card").fit(X)
     before = copy.deepcopy(X)
     assert model.update(X) is model
-    assert cells(X) == cells(before)
+    assert cells_of(X) == cells_of(before)
     assert signature(model.sample(20)) == signature(X)
     assert model.n_samples_seen_ == 200
     assert model.class_counts_.sum() == 200
@@ -43,12 +44,14 @@ def test_levels_classes_and_ranges_grow():
     assert (model.sample(10, where={"card": "prepaid", "city": "Salzburg"})["card"] == "prepaid").all()
 
 
-def test_missing_cells_may_appear():
+def test_missing_cells_may_appear(frame_maker):
     X = mixed_table()
-    new = X.assign(count=X["count"].where(X.index % 2 == 0))
-    model = brief().fit(X.assign(count=X["count"] * 1.0)).update(new)
+    new = X.assign(count=X["count"].where(X.index % 2 == 0).astype("Int64"))
+    model = brief().fit(frame_maker(X)).update(frame_maker(new))
     assert model.schema_["count"].has_missing
-    assert model.sample(500)["count"].isna().any()
+    drawn = [row[1] for row in cells_of(model.sample(500))]
+    assert None in drawn
+    assert {float(cell) for cell in drawn if cell is not None} <= set(np.arange(501.0))
 
 
 def test_a_table_of_constants_can_begin_to_vary():
@@ -59,9 +62,19 @@ def test_a_table_of_constants_can_begin_to_vary():
     assert rows["a"].nunique() > 10
 
 
+@pytest.mark.parametrize("cells", [["u", "v"], [1.5, 2.5], [True, False]], ids=str)
+def test_an_empty_column_can_begin_to_hold_values(frame_maker, cells):
+    X = pd.DataFrame({"a": np.arange(60.0), "later": [None] * 60})
+    new = X.assign(later=cells * 30)
+    model = brief().fit(frame_maker(X)).update(frame_maker(new))
+    assert str(model.schema_["later"].kind) != "empty"
+    rows = model.sample(300)
+    assert {row[1] for row in cells_of(rows)} == {None, *cells}
+
+
 def test_the_same_seed_gives_the_same_update():
     first, second = (brief("card").fit(mixed_table()).update(mixed_table(seed=1)) for _ in range(2))
-    assert cells(first.sample(20)) == cells(second.sample(20))
+    assert cells_of(first.sample(20)) == cells_of(second.sample(20))
 
 
 def test_a_failed_update_leaves_the_model_as_it_was():
@@ -76,7 +89,7 @@ def test_a_failed_update_leaves_the_model_as_it_was():
     ):
         with pytest.raises(error):
             model.update(wrong)
-    assert cells(model.sample(5, random_state=1)) == cells(as_it_was.sample(5, random_state=1))
+    assert cells_of(model.sample(5, random_state=1)) == cells_of(as_it_was.sample(5, random_state=1))
     assert model.n_samples_seen_ == 100
 
 

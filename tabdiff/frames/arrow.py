@@ -17,6 +17,7 @@ from tabdiff.schema import Column, Storage, unique_names
 __all__ = [
     "build_arrow",
     "check_range",
+    "check_room",
     "label_column",
     "object_cells",
     "read_arrow",
@@ -183,7 +184,25 @@ def build_arrow(column: Column, form: Form) -> pa.Array:
         return pa.array(ticks, mask=column.missing).view(kind)
     if pa.types.is_decimal(kind):
         return _build_decimals(column, kind)
+    if pa.types.is_integer(kind):
+        check_room(column, np.dtype(kind.to_pandas_dtype()))
     return pa.array(values, mask=column.missing).cast(kind)
+
+
+def check_room(column: Column, dtype: np.dtype) -> None:
+    """Raise `SchemaError` if integers do not fit into the type that they were read from.
+
+    Those that were learned do; identifiers, which count on, may run out of it.
+    """
+    if dtype.kind not in "iu" or column.storage is not Storage.INT or column.missing.all():
+        return
+    cells, limits = column.observed, np.iinfo(dtype)
+    for number in (int(cells.min()), int(cells.max())):
+        if not limits.min <= number <= limits.max:
+            raise SchemaError(
+                f"column {column.name!r} would hold {number}, beyond its type {dtype}. Fit with a wider "
+                "type, such as int64, or ask for fewer rows at once."
+            )
 
 
 def _build_decimals(column: Column, kind: Any) -> pa.Array:

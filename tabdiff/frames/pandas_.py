@@ -14,6 +14,7 @@ import pyarrow as pa
 from tabdiff.frames.arrow import (
     build_arrow,
     check_range,
+    check_room,
     label_column,
     object_cells,
     read_arrow,
@@ -103,13 +104,19 @@ def _build_series(column: Column, form: Form, dtype: Any) -> pd.Series:
     if isinstance(dtype, pd.SparseDtype):
         return _build_series(column, form, dtype.subtype).astype(dtype)
     if isinstance(dtype, pd.CategoricalDtype):
-        place = dtype.categories.get_indexer(pd.Index(column.levels, dtype=dtype.categories.dtype))
+        levels = pd.Index(column.levels, dtype=dtype.categories.dtype)
+        new = levels[~levels.isin(dtype.categories)]
+        if len(new):  # labels made afresh, or learned after the first fit
+            dtype = pd.CategoricalDtype(dtype.categories.append(new), dtype.ordered)
+        place = dtype.categories.get_indexer(levels)
         codes = np.append(place, -1)[np.where(column.missing, -1, column.values)]
         return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype))
     if isinstance(dtype, pd.DatetimeTZDtype):
         utc = pd.Series(numpy_cells(column, form, np.dtype(f"M8[{dtype.unit}]"))).dt.tz_localize("UTC")
         return utc.dt.tz_convert(dtype.tz)
     if isinstance(dtype, np.dtype):
+        if dtype.kind in "biu" and column.missing.any():  # appeared after the first fit: as pandas reads such
+            dtype = np.dtype(object if dtype.kind == "b" else np.float64)
         return pd.Series(numpy_cells(column, form, dtype), dtype=dtype)
     return pd.Series(dtype.__from_arrow__(build_arrow(column, form)))
 
@@ -122,6 +129,7 @@ def numpy_cells(column: Column, form: Form, dtype: np.dtype) -> np.ndarray:
         times = column.values.astype(column.numpy_time)
         times[column.missing] = np.array("NaT", dtype=times.dtype)
         return times.astype(dtype, copy=False)
+    check_room(column, dtype)
     cells = column.values.astype(dtype, copy=False)
     if dtype.kind == "f":
         cells[column.missing] = np.nan

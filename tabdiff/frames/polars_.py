@@ -37,5 +37,15 @@ def build_polars(parts: Sequence[tuple[Column, Form]], schema: pl.Schema) -> pl.
         kind: Any = form.type
         # categories are cast from strings, which every kind of them can be
         plain = replace(form, type=kind.value_type) if pa.types.is_dictionary(kind) else form
-        series.append(pl.Series(name, build_arrow(column, plain)).cast(dtype))
+        series.append(pl.Series(name, build_arrow(column, plain)).cast(_with_levels(dtype, column)))
     return pl.DataFrame(series)
+
+
+def _with_levels(dtype: Any, column: Column) -> Any:
+    """The type, with the labels that it does not declare yet: made afresh, or learned after the first fit."""
+    if not isinstance(dtype, pl.Enum):
+        return dtype
+    declared = dtype.categories.to_list()
+    known = set(declared)
+    new = [level for level in column.levels if level not in known]
+    return pl.Enum([*declared, *new]) if new else dtype
