@@ -85,6 +85,17 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         End training when the losses begin to tell training rows from held-out ones. The brake holds out a
         fifth of the rows of each class that it watches. "auto" watches classes (without a target, tables) of
         50 to 1,999 rows, True larger ones as well, False none. `history_` shows what it saw.
+    callbacks : sequence of callables, default=()
+        Called after each evaluation in training with a `tabdiff.callbacks.Progress`: step, loss, held-out
+        loss, seconds, ETA. Training ends if one returns True. From scikit-learn 1.9 on, its own callbacks can be
+        set as well, by `set_callbacks`.
+    checkpoint_dir : path, default=None
+        Directory in which the state of `fit` is kept while it runs, for this model alone.
+    checkpoint_seconds : float, default=60.0
+        Time from one checkpoint to the next.
+    resume : bool, default=False
+        Go on from the checkpoint in `checkpoint_dir`, if there is one. On a CPU the model is then the same,
+        bit by bit, as one that was never interrupted. It needs an integer `random_state` and the same table.
 
     Attributes
     ----------
@@ -261,16 +272,21 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
 
         Parameters
         ----------
-        n, where, allow_missing, random_state
+        n : int
+            Number of rows in all.
+        where : dict or frame, default=None
             As for `sample`.
-        batch_rows : int, default=100_000
-            Rows in each part; the last may have fewer.
+        batch_rows : int, default=100000
+            Rows in each part; the last may have fewer. Other parts give other rows.
+        allow_missing : bool, default=True
+            As for `sample`.
+        random_state : int, RandomState, Generator or None, default=None
+            As for `sample`.
 
-        Yields
-        ------
-        frame
-            The next rows, as `sample` returns them. Identifiers are unique over all parts. The rows depend on
-            `batch_rows`.
+        Returns
+        -------
+        iterator of frames
+            The rows as `sample` returns them. Identifiers are unique over all parts.
         """
         check_is_fitted(self, "_table")
         n, batch_rows = whole_number("n", n, 0), whole_number("batch_rows", batch_rows, 1)
@@ -370,6 +386,10 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         ----------
         path : path
             Directory to write.
+
+        Returns
+        -------
+        None
 
         Raises
         ------
