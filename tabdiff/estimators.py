@@ -87,8 +87,8 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         50 to 1,999 rows, True larger ones as well, False none. `history_` shows what it saw.
     callbacks : sequence of callables, default=()
         Called after each evaluation in training with a `tabdiff.callbacks.Progress`: step, loss, held-out
-        loss, seconds, ETA. Training ends if one returns True. From scikit-learn 1.9 on, its own callbacks can be
-        set as well, by `set_callbacks`.
+        loss, seconds, ETA. Training ends if one returns True. From scikit-learn 1.9 on, its own callbacks can
+        be set as well, by `set_callbacks`.
     checkpoint_dir : path, default=None
         Directory in which the state of `fit` is kept while it runs, for this model alone.
     checkpoint_seconds : float, default=60.0

@@ -78,9 +78,15 @@ def relearn_table(
         )
     schema = _grown_schema(table.schema, encoder.schema, columns)
     n_rows = table.n_rows + len(columns[0])
-    return replace(
-        table, schema=schema, encoder=encoder.released(), diffusion=diffusion, n_rows=n_rows
-    ), grown_target
+    grown_table = replace(
+        table,
+        schema=schema,
+        arrangement=table.arrangement.extended(columns),
+        encoder=encoder.released(),
+        diffusion=diffusion,
+        n_rows=n_rows,
+    )
+    return grown_table, grown_target
 
 
 def _grown_schema(schema: TableSchema, learned: TableSchema, columns: Sequence[Column]) -> TableSchema:

@@ -93,6 +93,20 @@ def test_a_failed_update_leaves_the_model_as_it_was():
     assert model.n_samples_seen_ == 100
 
 
+def test_a_column_that_follows_from_another_grows_with_it(frame_maker):
+    """New places come with new codes: the look-up learns the pairs, and contradictions are still refused."""
+    X = mixed_table(400).drop(columns="amount").dropna().reset_index(drop=True)
+    X["code"] = X["city"].map({"Graz": 8010, "Linz": 4020, "Wien": 1010})
+    assert "city" in brief().fit(X).schema_["code"].relation
+    new = X.assign(city=np.where(X.index % 2, "Wels", "Wien"), code=np.where(X.index % 2, 4600, 1010))
+    model = brief().fit(frame_maker(X)).update(frame_maker(new))
+    pairs = {(row[1], row[4]) for row in cells_of(model.sample(2000))}
+    assert pairs == {("Graz", 8010), ("Linz", 4020), ("Wien", 1010), ("Wels", 4600)}
+    assert {row[1] for row in cells_of(model.sample(20, where={"code": 4600}))} == {"Wels"}
+    with pytest.raises(SchemaError, match="code follows from city"):
+        model.update(frame_maker(new.assign(code=np.arange(len(new)))))
+
+
 def test_a_broken_identity_is_named():
     X = mixed_table(400).assign(again=lambda f: f["count"])
     model = brief().fit(X)

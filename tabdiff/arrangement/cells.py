@@ -15,6 +15,7 @@ __all__ = [
     "MIN_ROWS",
     "States",
     "both_wanted",
+    "joined",
     "least_rows",
     "listed",
     "nearest",
@@ -84,6 +85,18 @@ def numbered(codes: np.ndarray, n_codes: int) -> States:
 def take(column: Column, rows: np.ndarray) -> Column:
     """Some cells of a column."""
     return column.with_cells(column.values[rows], column.missing[rows])
+
+
+def joined(first: Column, second: Column) -> Column:
+    """The cells of both, one after the other; labels of the second that are new come behind."""
+    known = set(first.levels)
+    levels = (*first.levels, *(level for level in second.levels if level not in known))
+    values = second.values
+    if levels != second.levels and second.levels:
+        code_of = {level: code for code, level in enumerate(levels)}
+        values = np.array([code_of[level] for level in second.levels], dtype=np.int64)[values]
+    cells = np.concatenate([first.values, values]), np.concatenate([first.missing, second.missing])
+    return replace(first.with_cells(*cells), levels=levels)
 
 
 def plain_cell(column: Column, row: int) -> Any:

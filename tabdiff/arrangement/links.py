@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tabdiff.arrangement.cells import nearest, places, same_cells, states, take
+from tabdiff.arrangement.cells import joined, nearest, places, same_cells, states, take
 from tabdiff.schema import Column
 from tabdiff.wanted import Wanted
 
 __all__ = ["CopyLink", "Link", "LookupLink"]
+
+MIN_NEW_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ class CopyLink:
     def holds(self, source: Column, column: Column) -> np.ndarray:
         """In which rows the two agree: (n,) bool."""
         return same_cells(source, column)
+
+    def contradicted(self, source: Column, column: Column) -> np.ndarray:
+        """In which rows the two cannot be what they were to each other: (n,) bool."""
+        return ~self.holds(source, column)
+
+    def extended(self, source: Column, column: Column) -> CopyLink:
+        """The link with more rows: itself."""
+        return self
 
     def wanted(self, wanted: Wanted) -> Wanted:
         """What is asked of the source if this is asked of the copy."""
@@ -104,6 +114,30 @@ class LookupLink:
         """In which rows the source is a key and the column its image: (n,) bool."""
         place = places(source, self.keys)
         return (place >= 0) & same_cells(take(self.images, np.maximum(place, 0)), column)
+
+    def contradicted(self, source: Column, column: Column) -> np.ndarray:
+        """In which rows a key has another image than it had, or than it has in a row before: (n,) bool."""
+        seen = states(source)
+        first = take(column, seen.first[seen.codes])
+        known = places(source, self.keys) >= 0
+        return np.where(known, ~self.holds(source, column), ~same_cells(first, column))
+
+    def extended(self, source: Column, column: Column) -> LookupLink:
+        """The table with the keys that are new in these rows and in more than one of them, behind the others.
+
+        The columns must not contradict it. Rows of the keys that were there count too.
+        """
+        seen = states(source)
+        place = places(take(source, seen.first), self.keys)
+        counts = self.counts.copy()
+        np.add.at(counts, place[place >= 0], seen.counts[place >= 0])
+        new = np.flatnonzero((place < 0) & (seen.counts >= MIN_NEW_ROWS))
+        rows = seen.first[new]
+        return LookupLink(
+            joined(self.keys, take(source, rows)),
+            joined(self.images, take(column, rows)),
+            np.append(counts, seen.counts[new]),
+        )
 
     def wanted(self, wanted: Wanted) -> Wanted:
         """What is asked of the source if this is asked of the column."""

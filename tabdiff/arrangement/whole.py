@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -267,14 +267,19 @@ class Arrangement:
         by_name = self._by_name(columns)
         found = {str(constraint): constraint.violated(by_name) for constraint in self.stated}
         for link in self.links:
-            holds = link.holds(by_name[link.source], by_name[link.name])
-            found[link.in_words] = ~holds
+            found[link.in_words] = link.contradicted(by_name[link.source], by_name[link.name])
         for relation in self.sums:
             found[f"{relation.dependent} is {relation}"] = ~relation.holds(by_name)
         for group in self.groups:
             if not group.stated:
                 found[str(group)] = sum(by_name[name].values == 1 for name in group.names) != 1
         return {words: rows for words, rows in found.items() if rows.any()}
+
+    def extended(self, columns: Sequence[Column]) -> Arrangement:
+        """The arrangement with the rows of another table, in which nothing is `broken`."""
+        by_name = self._by_name(columns)
+        lookups = [link.extended(by_name[link.source], by_name[link.name]) for link in self.lookups]
+        return replace(self, lookups=tuple(lookups))
 
 
 def _backward(link: Link, wanted: Wanted, now: Mapping[Hashable, Column]) -> Wanted:
