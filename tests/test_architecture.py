@@ -57,7 +57,7 @@ RULES = {
     "tabdiff.frames": Rule("frames"),
     "tabdiff.frames.forms": Rule("", "pyarrow"),
     "tabdiff.frames.arrow": Rule("errors frames.forms schema", "numpy pyarrow"),
-    "tabdiff.frames.polars_": Rule("frames.arrow frames.forms schema", "polars pyarrow"),
+    "tabdiff.frames.polars_": Rule("frames.arrow frames.forms schema", "numpy polars pyarrow"),
     "tabdiff.frames.pandas_": Rule("frames.arrow frames.forms schema", "numpy pandas pyarrow"),
     "tabdiff.frames.arrays": Rule("frames.forms frames.pandas_ schema", "numpy pandas"),
     "tabdiff.frames.template": FRAMES,

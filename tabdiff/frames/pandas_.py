@@ -105,7 +105,8 @@ def _build_series(column: Column, form: Form, dtype: Any) -> pd.Series:
         return _build_series(column, form, dtype.subtype).astype(dtype)
     if isinstance(dtype, pd.CategoricalDtype):
         levels = pd.Index(column.levels, dtype=dtype.categories.dtype)
-        new = levels[~levels.isin(dtype.categories)]
+        used = levels[np.unique(column.observed)]
+        new = used[~used.isin(dtype.categories)]
         if len(new):  # labels made afresh, or learned after the first fit
             dtype = pd.CategoricalDtype(dtype.categories.append(new), dtype.ordered)
         place = dtype.categories.get_indexer(levels)

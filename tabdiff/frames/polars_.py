@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -47,5 +48,6 @@ def _with_levels(dtype: Any, column: Column) -> Any:
         return dtype
     declared = dtype.categories.to_list()
     known = set(declared)
-    new = [level for level in column.levels if level not in known]
+    used = [column.levels[code] for code in np.unique(column.observed).tolist()]
+    new = [level for level in used if level not in known]
     return pl.Enum([*declared, *new]) if new else dtype
