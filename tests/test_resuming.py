@@ -31,11 +31,10 @@ def arguments(tmp_path):
 @pytest.mark.slow
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
     for _ in range(3):
-        process = subprocess.Popen(arguments(tmp_path), stdout=subprocess.PIPE, text=True)
-        process.stdout.readline()  # training is under way
-        time.sleep(0.2)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with subprocess.Popen(arguments(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+            process.stdout.readline()  # training is under way
+            time.sleep(0.2)
+            process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "model").exists()
     subprocess.run(arguments(tmp_path), check=True, stdout=subprocess.DEVNULL, timeout=300)
     resumed = TableSynthesizer.load(tmp_path / "model")

@@ -155,7 +155,7 @@ def lawful():
         ({"flag": True}, lambda f: f["flag"]),
         ({"flag": True, "kind": "a"}, lambda f: f["flag"] & (f["kind"] == "a")),
         ({"x": (1, 2)}, lambda f: f["x"].between(1, 2)),
-        ({"x": (2.5, None), "kind": "a"}, lambda f: (f["x"] > 2.5) & (f["kind"] == "a")),
+        ({"x": (0, 1.5), "kind": "a"}, lambda f: f["x"].between(0, 1.5) & (f["kind"] == "a")),
         ({"y": (None, -1), "flag": True}, lambda f: (f["y"] < -1) & f["flag"]),
     ],
     ids=told,
