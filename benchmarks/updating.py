@@ -41,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     models["fitted afresh"] = report(model, wall, cpu, table, is_new, args.seed)
     result = {
         "benchmark": "updating",
-        "arguments": {key: str(value) for key, value in vars(args).items() if key != "out"},
+        "arguments": {
+            key: value.name if isinstance(value, Path) else value
+            for key, value in vars(args).items()
+            if key != "out"
+        },
         "machine": describe_machine(),
         "rows": {"old": len(old), "new": len(new)},
         "models": models,
