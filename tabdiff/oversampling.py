@@ -15,12 +15,13 @@ from sklearn.utils.validation import check_consistent_length
 
 from tabdiff import frames
 from tabdiff.callbacks import CALLS_BETWEEN, CallbackSupport, fit_task, together, with_callbacks
+from tabdiff.cells import joined, take
 from tabdiff.errors import InputError, SmallClassWarning
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.schema import Column
 from tabdiff.seeds import seed_sequence
-from tabdiff.tables import LearnedTable, joined, learn_table, rows_of
+from tabdiff.tables import LearnedTable, learn_table
 
 __all__ = ["DiffusionOverSampler"]
 
@@ -213,13 +214,14 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
             rows = np.flatnonzero(codes == code)
             if len(rows) < MIN_CLASS_ROWS:
                 _warn_of_small_class(label, len(rows), n)
-                near = rows_of(columns, _picked(rows, n, seeds[code]))
+                picked = _picked(rows, n, seeds[code])
+                near = [take(column, picked) for column in columns]
                 drawn.append(self._revised(model, near, code, seeds[code], first_row))
             else:
                 with sampling_bar(self.verbose, n, f"sampling {_plain(label)!r}") as on_rows:
                     drawn.append(self._sampled(model, n, code, seeds[code], first_row, on_rows))
             first_row += n
-        return joined(drawn)
+        return [joined(parts) for parts in zip(*drawn, strict=True)]
 
     def _sampled(
         self,

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from tabdiff import frames
+from tabdiff.cells import put, replaced, take
 from tabdiff.conditions.drawing import Law, draw_given
 from tabdiff.conditions.reading import read_condition_rows, read_conditions
 from tabdiff.encoding.alignment import aligned
 from tabdiff.errors import ConditionError, ConstraintError, RareConditionWarning
 from tabdiff.schema import Column, Kind
-from tabdiff.tables import GivenCells, LearnedTable, rows_of, with_cells_of
+from tabdiff.tables import GivenCells, LearnedTable
 from tabdiff.targets import Target
 from tabdiff.wanted import Wanted
 
@@ -198,7 +199,7 @@ def draw(
         n_redrawn += len(rows)
         again = once(request[rows], round_seed)
         columns = [
-            _replaced(column, other, rows) if learn else column  # identifiers stay unique
+            replaced(column, other, rows) if learn else column  # identifiers stay unique
             for column, other, learn in zip(columns, again, learnable, strict=True)
         ]
     counts = ", ".join(f"{name!r} in {int(rows.sum())} rows" for name, rows in broken.items())
@@ -207,15 +208,6 @@ def draw(
         f"{counts}. Such rows are too rare under the model, or the condition rules them out: ask for fewer, "
         "drop the constraint, or train for longer."
     )
-
-
-def _replaced(column: Column, other: Column, rows: np.ndarray) -> Column:
-    """The column with the cells of another, (k,) of them, in the given rows."""
-    wide = other.with_cells(np.zeros_like(column.values), np.ones(len(column), dtype=bool))
-    wide.values[rows], wide.missing[rows] = other.values, other.missing
-    cells = np.zeros((len(column), 1), dtype=bool)
-    cells[rows] = True
-    return with_cells_of([wide], [column], cells)[0]
 
 
 def fill(
@@ -234,21 +226,20 @@ def fill(
     if not len(rows):
         return list(columns)
     cell_seed, draw_seed = seed.spawn(2)
-    given = table.given(rows_of(columns, rows), ~missing[rows], np.random.default_rng(cell_seed))
+    given = table.given(
+        [take(column, rows) for column in columns], ~missing[rows], np.random.default_rng(cell_seed)
+    )
     request = Request(len(rows), _labels(target, given), given)
     drawn = draw(table, request, draw_seed, replace(how, allow_missing=False))
-    return [_replaced(column, other, rows) for column, other in zip(columns, drawn, strict=True)]
+    return [replaced(column, other, rows) for column, other in zip(columns, drawn, strict=True)]
 
 
 def into_holes(columns: Sequence[Column], filled: Sequence[Column]) -> list[Column]:
     """The columns as the user passed them, with the missing cells of each from the filled ones."""
     out = []
     for column, other in zip(columns, filled, strict=True):
-        if not column.missing.any() or other.missing.all():
+        if column.missing.any() and not other.missing.all():
+            out.append(put(column, aligned(other, column), column.missing))
+        else:
             out.append(column)
-            continue
-        cells = aligned(other, column)
-        values = np.where(column.missing, cells.values, column.values)
-        missing = column.missing & cells.missing
-        out.append(replace(column, values=values, missing=missing, levels=cells.levels))
     return out

@@ -16,6 +16,7 @@ import torch
 
 from tabdiff.arrangement import Arrangement
 from tabdiff.batch import Known, MixedBatch
+from tabdiff.cells import put, take
 from tabdiff.checkpoints import Checkpoint, fingerprint
 from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.errors import InputError
@@ -36,10 +37,7 @@ __all__ = [
     "Keeping",
     "LearnedTable",
     "TableConfig",
-    "joined",
     "learn_table",
-    "rows_of",
-    "with_cells_of",
 ]
 
 Progress = Callable[[int], OnStep]
@@ -104,9 +102,9 @@ class GivenCells:
 
     def __getitem__(self, rows: np.ndarray | slice) -> GivenCells:
         return GivenCells(
-            rows_of(self.columns, rows),
+            [take(column, rows) for column in self.columns],
             self.known[rows],
-            rows_of(self.learned, rows),
+            [take(column, rows) for column in self.learned],
             self.known_learned[rows],
         )
 
@@ -194,9 +192,9 @@ class LearnedTable:
         rng = np.random.default_rng(restore_seed)
         if given is None:
             return self.arrangement.restored(learned, rng)
-        learned = with_cells_of(given.learned, learned, given.known_learned)
+        learned = _with_known(learned, given.learned, given.known_learned)
         columns = self.arrangement.restored(learned, rng, (given.columns, given.known))
-        return with_cells_of(given.columns, columns, given.known)
+        return _with_known(columns, given.columns, given.known)
 
     def _draw_missing_again(
         self,
@@ -256,7 +254,7 @@ class LearnedTable:
             cells = self.encoder.encode_known(given, known, np.random.default_rng(known_seed))
             batch = self.diffusion.sample(n_rows, None, draw_seed, n_steps, known=cells)
         drawn = self.encoder.decode(batch, np.random.default_rng(decode_seed))
-        return with_cells_of(given, drawn, known)
+        return _with_known(drawn, given, known)
 
     def revise(
         self,
@@ -296,56 +294,16 @@ class LearnedTable:
         if self.diffusion is None:
             scores[rows] = 0.0
             return scores
-        batch = self.encoder.encode(rows_of(learned, rows), None)
+        batch = self.encoder.encode([take(column, rows) for column in learned], None)
         told = None if label is None else torch.from_numpy(label[rows])
         scores[rows] = -self.diffusion.row_losses(batch, told).numpy()
         return scores
 
 
-def rows_of(columns: Sequence[Column], rows: np.ndarray | slice) -> list[Column]:
-    """Some rows of columns; rows: anything that indexes an array."""
-    return [column.with_cells(column.values[rows], column.missing[rows]) for column in columns]
-
-
-def joined(parts: Sequence[Sequence[Column]]) -> list[Column]:
-    """The rows of several draws, one after the other."""
-    return [_joined(drawn) for drawn in zip(*parts, strict=True)]
-
-
-def _joined(parts: tuple[Column, ...]) -> Column:
-    missing = np.concatenate([part.missing for part in parts])
-    if all(part.levels == parts[0].levels for part in parts):
-        return parts[0].with_cells(np.concatenate([part.values for part in parts]), missing)
-    # each draw of an identifier has labels of its own
-    offsets = np.cumsum([0, *(len(part.levels) for part in parts[:-1])])
-    values = np.concatenate([part.values + offset for part, offset in zip(parts, offsets, strict=True)])
-    levels = tuple(level for part in parts for level in part.levels)
-    return replace(parts[0], values=values, missing=missing, levels=levels)
-
-
-def with_cells_of(given: Sequence[Column], columns: Sequence[Column], known: np.ndarray) -> list[Column]:
-    """The columns with the known cells of `given` in their places; known: (n, n_columns) bool.
-
-    Labels are counted as in the columns; those that are new there, behind.
-    """
-    places = known.T
-    return [
-        _with_cells(*pair, cells) if cells.any() else pair[1]
-        for pair, cells in zip(zip(given, columns, strict=True), places, strict=True)
-    ]
-
-
-def _with_cells(given: Column, column: Column, cells: np.ndarray) -> Column:
-    values, levels, own = column.values.copy(), column.levels, given.values[cells]
-    if given.levels != levels:
-        code_of = {level: code for code, level in enumerate(levels)}
-        new = [level for level in given.levels if level not in code_of]
-        levels = (*levels, *new)
-        code_of |= {level: len(code_of) + i for i, level in enumerate(new)}
-        own = np.array([code_of[level] for level in given.levels], dtype=np.int64)[own]
-    values[cells] = own
-    missing = np.where(cells, given.missing, column.missing)
-    return replace(column, values=values, missing=missing, levels=levels)
+def _with_known(columns: Sequence[Column], given: Sequence[Column], known: np.ndarray) -> list[Column]:
+    """The columns with the known cells of `given` in their places; known: (n, n_columns) bool."""
+    parts = zip(columns, given, known.T, strict=True)
+    return [put(column, other, cells) for column, other, cells in parts]
 
 
 def _no_features(n_rows: int) -> MixedBatch:

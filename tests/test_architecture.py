@@ -36,8 +36,8 @@ FIDELITY = Rule(
     "numpy",
 )
 FACE = Rule(
-    "arrangement callbacks constraints errors frames histories inputs progress requests retraining saving "
-    "schema seeds storage tables targets",
+    "arrangement callbacks cells constraints errors frames histories inputs progress requests retraining "
+    "saving schema seeds storage tables targets",
     "imblearn numpy sklearn",
 )
 FRAMES = Rule("errors frames schema", "narwhals numpy pandas polars pyarrow")
@@ -87,6 +87,7 @@ RULES = {
         "numpy torch",
     ),
     "tabdiff.wanted": Rule("", "numpy"),
+    "tabdiff.cells": Rule("schema", "numpy"),
     "tabdiff.conditions": Rule(),
     "tabdiff.conditions.scalars": Rule("errors schema", "numpy"),
     "tabdiff.conditions.reading": Rule("conditions.scalars errors schema wanted", "numpy"),
@@ -94,24 +95,24 @@ RULES = {
     "tabdiff.conditions.drawing": Rule("conditions.kernels errors schema wanted", "numpy scipy"),
     "tabdiff.constraints": Rule("errors schema", "numpy"),
     "tabdiff.arrangement": Rule("arrangement constraints"),
-    "tabdiff.arrangement.cells": Rule("schema wanted", "numpy"),
+    "tabdiff.arrangement.cells": Rule("cells schema wanted", "numpy"),
     "tabdiff.arrangement.measures": Rule("schema", "numpy"),
-    "tabdiff.arrangement.links": Rule("arrangement.cells schema wanted", "numpy"),
-    "tabdiff.arrangement.groups": Rule("arrangement.cells errors schema wanted", "numpy"),
+    "tabdiff.arrangement.links": Rule("arrangement.cells cells schema wanted", "numpy"),
+    "tabdiff.arrangement.groups": Rule("arrangement.cells cells errors schema wanted", "numpy"),
     "tabdiff.arrangement.orders": Rule("arrangement.measures constraints errors schema wanted", "numpy"),
-    "tabdiff.arrangement.sums": Rule("arrangement.cells arrangement.measures schema", "numpy"),
+    "tabdiff.arrangement.sums": Rule("arrangement.cells arrangement.measures cells schema", "numpy"),
     "tabdiff.arrangement.telling": Rule(
-        "arrangement.cells arrangement.links arrangement.sums schema", "numpy"
+        "arrangement.cells arrangement.links arrangement.sums cells schema", "numpy"
     ),
-    "tabdiff.arrangement.finding": Rule("arrangement.cells arrangement.links schema", "numpy"),
+    "tabdiff.arrangement.finding": Rule("arrangement.cells arrangement.links cells schema", "numpy"),
     "tabdiff.arrangement.fitting": Rule("arrangement constraints errors schema"),
-    "tabdiff.arrangement.suggesting": Rule("arrangement constraints schema", "numpy"),
+    "tabdiff.arrangement.suggesting": Rule("arrangement cells constraints schema", "numpy"),
     "tabdiff.arrangement.whole": Rule("arrangement constraints errors schema wanted", "numpy"),
     "tabdiff.batch": Rule("", "torch"),
     "tabdiff.workers": Rule("", "threadpoolctl torch"),
     "tabdiff.encoding": Rule(),
     "tabdiff.encoding.codec": Rule("errors schema wanted", "numpy"),
-    "tabdiff.encoding.alignment": Rule("errors schema", "numpy"),
+    "tabdiff.encoding.alignment": Rule("cells errors schema", "numpy"),
     "tabdiff.encoding.grids": Rule("", "numpy"),
     "tabdiff.encoding.permutations": Rule("", "numpy"),
     "tabdiff.encoding.formats": Rule("encoding.permutations", "numpy"),
@@ -154,12 +155,12 @@ RULES = {
         "numpy torch",
     ),
     "tabdiff.tables": Rule(
-        "arrangement batch checkpoints encoding errors memorisation methods schema synthesis training",
+        "arrangement batch cells checkpoints encoding errors memorisation methods schema synthesis training",
         "numpy torch",
     ),
     "tabdiff.targets": Rule("errors schema", "numpy"),
     "tabdiff.requests": Rule(
-        "conditions encoding.alignment errors frames schema tables targets wanted", "numpy"
+        "cells conditions encoding.alignment errors frames schema tables targets wanted", "numpy"
     ),
     "tabdiff.retraining": Rule(
         "batch encoding errors nets schema settings synthesis tables targets", "numpy torch"

@@ -1,4 +1,4 @@
-"""Cells of columns, compared, looked up and put in place whatever codes their labels have."""
+"""Cells of columns, numbered, compared and looked up, and conditions on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tabdiff.cells import in_unit, with_levels_behind
 from tabdiff.schema import Column, Storage, rows_to_keep
 from tabdiff.wanted import Wanted
 
@@ -15,17 +16,14 @@ __all__ = [
     "MIN_ROWS",
     "States",
     "both_wanted",
-    "joined",
     "least_rows",
     "listed",
     "nearest",
     "places",
     "plain_cell",
-    "put",
     "recoded",
     "same_cells",
     "states",
-    "take",
 ]
 
 MIN_ROWS = 5
@@ -82,23 +80,6 @@ def numbered(codes: np.ndarray, n_codes: int) -> States:
     return States(new_code[codes], first[used], counts[used])
 
 
-def take(column: Column, rows: np.ndarray) -> Column:
-    """Some cells of a column."""
-    return column.with_cells(column.values[rows], column.missing[rows])
-
-
-def joined(first: Column, second: Column) -> Column:
-    """The cells of both, one after the other; labels of the second that are new come behind."""
-    known = set(first.levels)
-    levels = (*first.levels, *(level for level in second.levels if level not in known))
-    values = second.values
-    if levels != second.levels and second.levels:
-        code_of = {level: code for code, level in enumerate(levels)}
-        values = np.array([code_of[level] for level in second.levels], dtype=np.int64)[values]
-    cells = np.concatenate([first.values, values]), np.concatenate([first.missing, second.missing])
-    return replace(first.with_cells(*cells), levels=levels)
-
-
 def plain_cell(column: Column, row: int) -> Any:
     """A cell as plain Python: its label, its number or whole count of ticks, None if it is missing."""
     if column.missing[row]:
@@ -121,7 +102,7 @@ def places(column: Column, among: Column) -> np.ndarray:
         of_level = np.array([place_of.get(level, -1) for level in column.levels], dtype=np.int64)
         found[observed] = of_level[column.values[observed]] if len(observed) else -1
         return found
-    values = _comparable(column, among)[observed]
+    values = in_unit(column, among.unit)[observed]
     if not len(known) or not len(observed):
         return found
     known = known[np.argsort(among.values[known], kind="stable")]
@@ -140,18 +121,11 @@ def nearest(column: Column, among: Column) -> np.ndarray:
         return np.full(len(column), -1, dtype=np.int64)
     known = known[np.argsort(among.values[known], kind="stable")]
     sorted_values = among.values[known].astype(np.float64)
-    values = _comparable(column, among).astype(np.float64)
+    values = in_unit(column, among.unit).astype(np.float64)
     right = np.minimum(np.searchsorted(sorted_values, values), len(known) - 1)
     left = np.maximum(right - 1, 0)
     place = np.where(values - sorted_values[left] <= sorted_values[right] - values, left, right)
     return np.where(column.missing, -1, known[place])
-
-
-def _comparable(column: Column, like: Column) -> np.ndarray:
-    """The values of a column as another holds them, times counted in the unit of that."""
-    if column.unit == like.unit or column.unit is None or like.unit is None:
-        return column.values
-    return column.values.astype(f"m8[{column.unit}]").astype(f"m8[{like.unit}]").astype(np.int64)
 
 
 def same_cells(one: Column, other: Column) -> np.ndarray:
@@ -161,37 +135,8 @@ def same_cells(one: Column, other: Column) -> np.ndarray:
     if (one.storage == Storage.LABEL) != (other.storage == Storage.LABEL):
         return same
     if one.storage == Storage.LABEL:
-        return same | (both & (_codes_like(other, one.levels) == one.values))
-    return same | (both & (one.values == _comparable(other, one)))
-
-
-def _codes_like(column: Column, levels: tuple[Any, ...]) -> np.ndarray:
-    """The codes of a label column counted in other levels, -1 for labels that are not among them."""
-    if column.levels == levels or not column.levels:
-        return column.values
-    code_of = {level: code for code, level in enumerate(levels)}
-    return np.array([code_of.get(level, -1) for level in column.levels], dtype=np.int64)[
-        np.where(column.missing, 0, column.values)
-    ]
-
-
-def put(column: Column, other: Column, rows: np.ndarray) -> Column:
-    """The column with the cells of `other` in some rows; labels that it lacks are counted on behind.
-
-    rows: (n,) bool. Both columns have n cells.
-    """
-    if not rows.any():
-        return column
-    values, levels, source = column.values.copy(), column.levels, other.values
-    if column.storage == Storage.LABEL and other.levels != levels:
-        known = set(levels)
-        levels = (*levels, *(level for level in other.levels if level not in known))
-        source = _codes_like(other, levels)
-    elif column.unit is not None:
-        source = _comparable(other, column)
-    values[rows] = source[rows]
-    missing = np.where(rows, other.missing, column.missing)
-    return replace(column, values=values, missing=missing, levels=levels)
+        return same | (both & (with_levels_behind(other, one.levels).values == one.values))
+    return same | (both & (one.values == in_unit(other, one.unit)))
 
 
 def both_wanted(one: Wanted | None, other: Wanted) -> Wanted | None:

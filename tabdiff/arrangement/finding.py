@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tabdiff.arrangement.cells import MIN_ROWS, NUMBERS, States, least_rows, same_cells, states, take
+from tabdiff.arrangement.cells import MIN_ROWS, NUMBERS, States, least_rows, same_cells, states
 from tabdiff.arrangement.links import CopyLink, LookupLink
+from tabdiff.cells import take
 from tabdiff.schema import Column, Storage
 
 __all__ = ["few_states", "find_copies", "find_lookups", "find_one_hot"]

@@ -15,12 +15,11 @@ from tabdiff.arrangement.cells import (
     numbered,
     places,
     plain_cell,
-    put,
     recoded,
     same_cells,
     states,
-    take,
 )
+from tabdiff.cells import put, take
 from tabdiff.errors import ConditionError, ConstraintError
 from tabdiff.schema import Column, Storage
 from tabdiff.wanted import Wanted

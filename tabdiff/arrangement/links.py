@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tabdiff.arrangement.cells import joined, nearest, places, same_cells, states, take
+from tabdiff.arrangement.cells import nearest, places, same_cells, states
+from tabdiff.cells import joined, take
 from tabdiff.schema import Column
 from tabdiff.wanted import Wanted
 
@@ -134,8 +135,8 @@ class LookupLink:
         new = np.flatnonzero((place < 0) & (seen.counts >= MIN_NEW_ROWS))
         rows = seen.first[new]
         return LookupLink(
-            joined(self.keys, take(source, rows)),
-            joined(self.images, take(column, rows)),
+            joined([self.keys, take(source, rows)]),
+            joined([self.images, take(column, rows)]),
             np.append(counts, seen.counts[new]),
         )
 

@@ -7,8 +7,9 @@ from itertools import combinations
 
 import numpy as np
 
-from tabdiff.arrangement.cells import States, numbered, states, take
+from tabdiff.arrangement.cells import States, numbered, states
 from tabdiff.arrangement.fitting import Parts, find_parts
+from tabdiff.cells import take
 from tabdiff.constraints import FixedCombinations, Inequality
 from tabdiff.schema import Column, Storage
 

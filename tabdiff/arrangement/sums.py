@@ -8,8 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from tabdiff.arrangement.cells import MIN_ROWS, listed, take
+from tabdiff.arrangement.cells import MIN_ROWS, listed
 from tabdiff.arrangement.measures import Measure, measures_of
+from tabdiff.cells import take
 from tabdiff.schema import Column, Storage
 
 __all__ = ["SumRelation", "find_sums"]

@@ -6,9 +6,9 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from tabdiff.arrangement.cells import put
 from tabdiff.arrangement.links import CopyLink, LookupLink
 from tabdiff.arrangement.sums import SumRelation
+from tabdiff.cells import put
 from tabdiff.schema import Column
 
 __all__ = ["Fixed", "fixed_cells", "told_back", "with_fixed"]

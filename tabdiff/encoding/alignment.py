@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tabdiff.cells import in_unit, with_levels_behind
 from tabdiff.errors import SchemaError
 from tabdiff.schema import Column, Storage
 
@@ -23,9 +24,9 @@ def aligned(column: Column, template: Column) -> Column:
     if column.missing.all():
         return template.with_cells(np.zeros(len(column), dtype=template.values.dtype), column.missing)
     if column.storage is Storage.LABEL and template.storage is Storage.LABEL:
-        return _with_levels_of(template, column)
+        return with_levels_behind(column, template.levels)
     if column.storage is template.storage:
-        return replace(column, values=_in_unit(column, template.unit), unit=template.unit)
+        return replace(column, values=in_unit(column, template.unit), unit=template.unit)
     numbers = (Storage.INT, Storage.FLOAT)
     if column.storage in numbers and template.storage in numbers:
         # pandas holds integers as floats where cells are missing
@@ -37,25 +38,6 @@ def aligned(column: Column, template: Column) -> Column:
         f"column {column.name!r} holds {column.storage} cells such as {example!r}, but held "
         f"{template.storage} cells in fit. Convert it, or fit again."
     )
-
-
-def _with_levels_of(template: Column, column: Column) -> Column:
-    """The column with its codes counted as in the template; levels unknown there are counted on behind."""
-    if column.levels == template.levels:
-        return column
-    known = {level: code for code, level in enumerate(template.levels)}
-    new = [level for level in column.levels if level not in known]
-    known |= {level: len(known) + i for i, level in enumerate(new)}
-    codes = np.array([known[level] for level in column.levels], dtype=np.int64)
-    values = codes[np.where(column.missing, 0, column.values)]
-    return replace(column, values=values, levels=(*template.levels, *new))
-
-
-def _in_unit(column: Column, unit: str | None) -> np.ndarray:
-    """The values of a column of times or durations, counted in another unit; of others, as they are."""
-    if unit is None or unit == column.unit:
-        return column.values
-    return column.values.astype(f"m8[{column.unit}]").astype(f"m8[{unit}]").astype(np.int64)
 
 
 def merged_order(levels: Sequence[Any], others: Sequence[Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_columns import cells, flags, labels, numbers, table_cells, times
 
 from tabdiff.arrangement import STORED, Arrangement
-from tabdiff.arrangement.cells import put
+from tabdiff.cells import put
 from tabdiff.constraints import FixedCombinations, Inequality, Range
 from tabdiff.errors import SchemaError
 from tabdiff.schema import Column
