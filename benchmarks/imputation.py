@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from adult_quick import write_json
 from machine import describe_machine
 
 Figures = dict[str, float]
@@ -325,24 +326,6 @@ def _cell(figures: Figures, key: str) -> str:
     if value is None or not np.isfinite(value):
         return "-"
     return f"{value:.1f}" if key == "seconds" else f"{value:.3f}"
-
-
-def write_json(path: Path, report: dict[str, Any]) -> None:
-    """Write the report as one whole file: readers see the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".tmp")
-    text = json.dumps(_without_nan(report), indent=2, allow_nan=False)
-    draft.write_text(text + "\n", encoding="utf-8")
-    draft.replace(path)
-
-
-def _without_nan(value: Any) -> Any:
-    """The same structure with None for NaN, which JSON lacks."""
-    if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 if __name__ == "__main__":

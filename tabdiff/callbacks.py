@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tabdiff.training import History, OnStep
+from tabdiff.training import History, OnStep, Start
 
 try:  # scikit-learn >= 1.9
     from sklearn import callback as _sklearn
@@ -30,7 +30,6 @@ __all__ = [
     "with_callbacks",
 ]
 
-Start = Callable[[int], OnStep]
 N_TASKS = 100
 
 

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tabdiff import frames
 from tabdiff.arrangement import suggest
-from tabdiff.callbacks import CallbackSupport, Start, calling, fit_task, together, with_callbacks
+from tabdiff.callbacks import CallbackSupport, calling, fit_task, together, with_callbacks
 from tabdiff.constraints import Predicate
 from tabdiff.errors import InputError
 from tabdiff.frames import RowTemplate, Template
@@ -38,6 +38,7 @@ from tabdiff.seeds import seed_sequence
 from tabdiff.storage.models import load_model, save_model
 from tabdiff.tables import Keeping, LearnedTable, learn_table
 from tabdiff.targets import Target, read_target
+from tabdiff.training import Start
 
 __all__ = ["TableSynthesizer"]
 
@@ -205,9 +206,8 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         target, label = (None, None) if read is None else read
         if target is not None and len(columns) == 1:
             raise InputError(f"the table has no column besides the target {self.target!r}: nothing to learn.")
-        for constraint in self.constraints:
-            if isinstance(constraint, Predicate):
-                constraint.check_frame(X)
+        for predicate in self._predicates():
+            predicate.check_frame(X)
         seed, draw_seed = seed_sequence(self.random_state).spawn(2)
         with fit_task(self, X, y) as task:
             with self._watched(task) as progress:
@@ -215,7 +215,7 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
                     columns,
                     label,
                     0 if target is None else len(target),
-                    table_config(self, self.schema, self._stated()),
+                    table_config(self, self.schema, self.constraints),
                     seed,
                     progress,
                     None if target is None else target.name,
@@ -290,7 +290,7 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         """
         check_is_fitted(self, "_table")
         n, batch_rows = whole_number("n", n, 0), whole_number("batch_rows", batch_rows, 1)
-        seed, how = self._seed_of_call(random_state), self._how(allow_missing, None)
+        seed, how = self._seed_of_call(random_state), self._how(allow_missing)
 
         def parts() -> Iterator[Any]:
             starts = range(0, n, batch_rows)
@@ -327,7 +327,7 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         columns, template = read_rows(X, self)
         check_names(columns, self._names)
         aligned = self._table.aligned(columns)
-        how = self._how(False, None)
+        how = self._how()
         filled = [
             fill(self._table, self._target, aligned, seed, how)
             for seed in self._seed_of_call(random_state).spawn(n_draws)
@@ -368,7 +368,7 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         seed = self._seed_of_call(None)
         with fit_task(self, X) as task:
             with self._watched(task) as progress:
-                config = table_config(self, self.schema, self._stated())
+                config = table_config(self, self.schema, self.constraints)
                 table, target = relearn_table(self._table, self._target, aligned, config, seed, progress)
             pairs = zip(before, table.schema.columns, strict=True)
             if any(old != new for old, new in pairs):
@@ -480,11 +480,8 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         self.class_counts_ = None if target is None else target.counts
 
     def _predicates(self) -> list[Predicate]:
+        """The constraints that are functions of a frame."""
         return [constraint for constraint in self.constraints if isinstance(constraint, Predicate)]
-
-    def _stated(self) -> list[Any]:
-        """The constraints that columns can be checked for."""
-        return [constraint for constraint in self.constraints if not isinstance(constraint, Predicate)]
 
     def _keeping(self) -> Keeping | None:
         """Where checkpoints go, if anywhere."""
@@ -509,7 +506,7 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
             broken |= {str(predicate): predicate.violated_in(frame) for predicate in predicates}
         return broken
 
-    def _how(self, allow_missing: bool, on_rows: Any) -> How:
+    def _how(self, allow_missing: bool = True, on_rows: Any = None) -> How:
         return How(self.sampling_steps, self.guidance_weight, allow_missing, on_rows)
 
     def _seed_of_call(self, random_state: Any) -> np.random.SeedSequence:
@@ -531,8 +528,9 @@ def _withheld(
     columns: list[Column], table: LearnedTable, template: Template | RowTemplate
 ) -> dict[int, list[Any]]:
     """Labels that a column's type declares but too few rows held, by the column's place: not to be saved."""
-    return {
-        i: [level for level in column.levels if level not in set(kept.levels)]
-        for i, (column, kept) in enumerate(zip(columns, table.templates, strict=True))
-        if template.declares_labels(i)
-    }
+    withheld = {}
+    for i, (column, own) in enumerate(zip(columns, table.templates, strict=True)):
+        if template.declares_labels(i):
+            kept = set(own.levels)
+            withheld[i] = [level for level in column.levels if level not in kept]
+    return withheld

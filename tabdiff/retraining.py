@@ -21,8 +21,9 @@ from tabdiff.nets.mlp import MLPDenoiser
 from tabdiff.schema import Column, TableSchema
 from tabdiff.settings import DiffusionConfig
 from tabdiff.synthesis import choose_device, fit_diffusion
-from tabdiff.tables import LearnedTable, Progress, TableConfig
+from tabdiff.tables import LearnedTable, TableConfig
 from tabdiff.targets import Target
+from tabdiff.training import Start
 
 __all__ = ["relearn_table"]
 
@@ -36,7 +37,7 @@ def relearn_table(
     columns: Sequence[Column],
     config: TableConfig,
     seed: np.random.SeedSequence,
-    progress: Progress | None = None,
+    progress: Start | None = None,
 ) -> tuple[LearnedTable, Target | None]:
     """The table and its target after new rows, columns as `LearnedTable.aligned` has them.
 
@@ -48,7 +49,7 @@ def relearn_table(
     """
     label_seed, replay_seed, encode_seed, fit_seed = seed.spawn(4)
     _check_relations(table, columns)
-    label, grown_target = None, None
+    label, old_label, grown_target = None, None, None
     n_old = min(table.n_rows, MAX_REPLAYED)
     if target is not None:
         grown_target, new_label = target.extended(columns)
@@ -58,9 +59,7 @@ def relearn_table(
     encoder = table.encoder.extended(new)
     diffusion = None
     if encoder.n_num or encoder.n_levels:
-        replayed = table.arrangement.learned(
-            table.sample(n_old, None if label is None else label[:n_old], replay_seed)
-        )
+        replayed = table.arrangement.learned(table.sample(n_old, old_label, replay_seed))
         rng = np.random.default_rng(encode_seed)
         batch = _joined(encoder.encode(replayed, rng), encoder.encode(new, rng))
         diffusion_config = _shortened(config, table, len(batch))

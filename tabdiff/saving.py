@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from tabdiff.constraints import Predicate
 from tabdiff.errors import StorageError
 from tabdiff.frames.saved import template_from_plain, template_to_plain
 from tabdiff.inputs import note_names
@@ -23,7 +22,7 @@ def parts_to_save(model: Any) -> dict[str, Any]:
     Parameters of the run (callbacks, checkpoints, the device) and random states that are no integers are left
     out. Raises `StorageError` for constraints that are functions.
     """
-    functions = [str(one) for one in model.constraints if isinstance(one, Predicate)]
+    functions = [str(predicate) for predicate in model._predicates()]
     if functions:
         raise StorageError(
             f"the model keeps constraints that are functions: {functions}. A saved model holds no code: fit "

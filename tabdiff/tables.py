@@ -30,7 +30,7 @@ from tabdiff.synthesis import (
     default_config,
     fit_diffusion,
 )
-from tabdiff.training import History, OnStep
+from tabdiff.training import History, Start
 
 __all__ = [
     "GivenCells",
@@ -39,8 +39,6 @@ __all__ = [
     "TableConfig",
     "learn_table",
 ]
-
-Progress = Callable[[int], OnStep]
 
 MAX_ROUNDS = 64
 
@@ -316,7 +314,7 @@ def learn_table(
     n_classes: int,
     config: TableConfig,
     seed: np.random.SeedSequence,
-    progress: Progress | None = None,
+    progress: Start | None = None,
     target: Hashable = None,
     keeping: Keeping | None = None,
 ) -> LearnedTable:

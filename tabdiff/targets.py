@@ -59,10 +59,6 @@ class Target:
         counts[: len(self.counts)] += self.counts
         return replace(grown, counts=counts), codes
 
-    def cells(self, codes: np.ndarray) -> Column:
-        """The column with the value of each code."""
-        return self.column.with_cells(self.values[codes], np.zeros(len(codes), dtype=bool))
-
     def draw(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Draw classes as often as the table had them: (n_rows,) codes."""
         return rng.choice(len(self.counts), size=n_rows, p=self.counts / self.counts.sum())

@@ -26,6 +26,7 @@ __all__ = [
     "OnStep",
     "Resumable",
     "RowLoss",
+    "Start",
     "Stop",
     "TrainingConfig",
     "TrainingData",
@@ -81,6 +82,9 @@ Watcher = Callable[[nn.Module, History], Stop | None]
 
 OnStep = Callable[[int, History], bool | None]
 """Called after each step with its number and the history so far; True ends training."""
+
+Start = Callable[[int], OnStep]
+"""Told the number of steps as training begins; returns what to call after each."""
 
 
 @runtime_checkable

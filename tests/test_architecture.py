@@ -37,7 +37,7 @@ FIDELITY = Rule(
 )
 FACE = Rule(
     "arrangement callbacks cells constraints errors frames histories inputs progress requests retraining "
-    "saving schema seeds storage tables targets",
+    "saving schema seeds storage tables targets training",
     "imblearn numpy sklearn",
 )
 FRAMES = Rule("errors frames schema", "narwhals numpy pandas polars pyarrow")
@@ -163,9 +163,9 @@ RULES = {
         "cells conditions encoding.alignment errors frames schema tables targets wanted", "numpy"
     ),
     "tabdiff.retraining": Rule(
-        "batch encoding errors nets schema settings synthesis tables targets", "numpy torch"
+        "batch encoding errors nets schema settings synthesis tables targets training", "numpy torch"
     ),
-    "tabdiff.saving": Rule("constraints errors frames inputs tables", "numpy"),
+    "tabdiff.saving": Rule("errors frames inputs tables", "numpy"),
     "tabdiff.progress": Rule("training", "tqdm"),
     "tabdiff.inputs": Rule("errors frames schema tables", "numpy sklearn"),
     "tabdiff.estimators": FACE,

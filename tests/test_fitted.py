@@ -3,38 +3,24 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from oracles import all_rows, generator, total_variation
+from small_models import CPU, SHORT, fit, seed
 
 from tabdiff.batch import Known, MixedBatch
 from tabdiff.methods import METHODS, FewStep, TabDDPM
 from tabdiff.nets.mlp import MLPConfig
 from tabdiff.settings import DiffusionConfig
-from tabdiff.synthesis import fit_diffusion, rebuilt
+from tabdiff.synthesis import rebuilt
 from tabdiff.training import TrainingConfig
 
-CPU = torch.device("cpu")
-SHORT = DiffusionConfig(
-    network=MLPConfig(width=16, n_blocks=1),
-    training=TrainingConfig(max_steps=12, batch_size=32, evaluate_every=5),
-)
 LONGER = DiffusionConfig(
     network=MLPConfig(width=64, n_blocks=2),
     training=TrainingConfig(max_steps=700, batch_size=256, learning_rate=4e-3),
     rare_share=0.3,
     known_share=0.8,
 )
-
-
-def seed(number=0):
-    return np.random.SeedSequence(number)
-
-
-def fit(batch, n_levels, label=None, config=SHORT, **more):
-    n_classes = 0 if label is None else int(label.max()) + 1
-    return fit_diffusion(batch, n_levels, label, n_classes, config, seed(), CPU, **more)
 
 
 def known_cells(n, num=None, cat=None, n_num=0, n_cat=0):

@@ -7,32 +7,19 @@ import numpy as np
 import pytest
 import torch
 from oracles import generator, total_variation
+from small_models import SHORT, fit, seed
 
 from tabdiff.batch import MixedBatch
 from tabdiff.methods import METHODS, FewStep, TabDDPM
 from tabdiff.nets.mlp import MLPConfig
-from tabdiff.synthesis import DiffusionConfig, default_config, fit_diffusion, tempered_copies
+from tabdiff.synthesis import DiffusionConfig, default_config, tempered_copies
 from tabdiff.training import Epochs, TrainingConfig
 
-CPU = torch.device("cpu")
-SHORT = DiffusionConfig(
-    network=MLPConfig(width=16, n_blocks=1),
-    training=TrainingConfig(max_steps=12, batch_size=32, evaluate_every=5),
-)
 LONGER = DiffusionConfig(
     network=MLPConfig(width=64, n_blocks=2),
     training=TrainingConfig(max_steps=600, batch_size=256, learning_rate=3e-3),
     rare_share=0.3,
 )
-
-
-def seed(number=0):
-    return np.random.SeedSequence(number)
-
-
-def fit(batch, n_levels, label=None, config=SHORT, number=0, **more):
-    n_classes = 0 if label is None else int(label.max()) + 1
-    return fit_diffusion(batch, n_levels, label, n_classes, config, seed(number), CPU, **more)
 
 
 def small_table(n_rows=60, draws=0):

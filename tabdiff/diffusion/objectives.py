@@ -189,8 +189,7 @@ class VariationalObjective:
         known: Known | None = None,
     ) -> Tensor:
         """Loss of each row at one random step: (B,)."""
-        t = stratified_times(len(batch), generator, batch.num.device)
-        t = torch.ceil(t * self.n_steps).clamp(1, self.n_steps) / self.n_steps
+        t = self._on_steps(stratified_times(len(batch), generator, batch.num.device))
         x_t, target = self.process.corrupt(batch, t, generator)
         raw, logits = ask(denoiser, x_t, t, label, known)
         errors = _counted_errors(raw, target, None, known)
@@ -206,11 +205,15 @@ class VariationalObjective:
         known: Known | None = None,
     ) -> Tensor:
         """Loss of each row at times t with this noise, over its observed cells: (B,)."""
-        t = torch.ceil(t * self.n_steps).clamp(1, self.n_steps) / self.n_steps
+        t = self._on_steps(t)
         x_t, target = self.process.corrupt_given(batch, t, noise)
         raw, logits = ask(denoiser, x_t, t, label, known)
         errors = _counted_errors(raw, target, batch.observed, known)
         return (errors + self.bound_terms(logits, batch.cat, x_t.cat, t, known)) / _n_terms(batch)
+
+    def _on_steps(self, t: Tensor) -> Tensor:
+        """The first of the times i / n_steps, i from 1 on, that is not before t."""
+        return torch.ceil(t * self.n_steps).clamp(1, self.n_steps) / self.n_steps
 
     def bound_terms(
         self, logits: Tensor, x0: Tensor, x_t: Tensor, t: Tensor, known: Known | None = None
