@@ -4,7 +4,8 @@
 
 The table is cut in two by one of its columns, so that the new part has another law than the old: for Adult,
 people of 40 years and more come later, and all their ages are out of the old range. With `--by sex --value
-Female` rows with this label come later. Three models of the same seed are judged against the whole table and
+Female` rows with this label come later, and with `--share .1` a tenth of the rows at random, whose law is
+the old one. Three models of the same seed are judged against the whole table and
 against its old part: one of the old part, the same after an update with the new part, one fitted afresh on
 both.
 """
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from adult_quick import hgb_c2st, read_table, timed, write_json
 from machine import describe_machine
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     """Run the benchmark, print it and return what was printed."""
     args = parse_arguments(argv)
     table = read_table(args.table)
-    is_new = table[args.by] >= args.from_value if args.value is None else table[args.by] == args.value
+    is_new = later(table, args)
     old, new = table[~is_new].reset_index(drop=True), table[is_new].reset_index(drop=True)
     models = {}
     limits = {"target": args.target, "random_state": args.seed, "max_steps": args.max_steps}
@@ -58,6 +60,15 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     return result
 
 
+def later(table: pd.DataFrame, args: argparse.Namespace) -> pd.Series:
+    """Which rows come later."""
+    if args.share is not None:
+        chosen = np.random.default_rng(args.seed).random(len(table)) < args.share
+        return pd.Series(chosen, index=table.index)
+    column = table[args.by]
+    return column >= args.from_value if args.value is None else column == args.value
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line; `argv` None means that of the process."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -68,6 +79,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--from-value", type=float, default=40, help="new rows have at least this (%(default)s)"
     )
     parser.add_argument("--value", help="new rows have this one instead, in a column of text")
+    parser.add_argument("--share", type=float, help="new rows are this share of all, at random")
     parser.add_argument("--max-steps", type=int, help="of a fit (default: by the number of rows)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON file to write")
@@ -79,12 +91,14 @@ def report(
 ) -> dict[str, float]:
     """Seconds and steps, and distances of as many drawn rows from the whole table and from its old part.
 
-    Rows drawn count as of the old part by the same rule as real ones.
+    Rows drawn count as of the old part by the same rule as real ones; all of them may, if that is chance.
     """
     rows = model.sample(len(table), random_state=seed)
     old = table[~is_new]
-    key = table[is_new.name]
-    drawn_old = rows[rows[is_new.name].isin(key[~is_new].unique())]
+    if is_new.name is None:
+        drawn_old = rows[: len(old)]
+    else:
+        drawn_old = rows[rows[is_new.name].isin(old[is_new.name].unique())]
     return {
         "wall_seconds": wall,
         "cpu_seconds": cpu,

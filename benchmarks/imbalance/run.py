@@ -1,0 +1,159 @@
+"""What resampling does for a rare class: tables x splits x ways x classifiers, judged on real rows.
+
+    python benchmarks/imbalance/run.py --data DIRECTORY --out benchmarks/results/imbalance.jsonl
+
+Each table is split into training, validation and test rows with its own prevalence in each. Whatever is
+resampled or learned comes from the training rows alone; validation rows choose thresholds, calibrate and stop
+boosting; test rows judge. Every result is one line of the output, failures included, and a run that is
+started again does only what is missing. `summary.py` turns the lines into tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from designs import Designs
+from learners import LEARNERS, Matrices
+from rivals import Rows, rivals
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve, roc_curve
+from sklearn.model_selection import train_test_split
+from tables import TABLES, load
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from machine import describe_machine
+
+JACKKNIFE_GROUPS = 10
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
+    args = parse_arguments(argv)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    done = read_done(args.out)
+    with args.out.open("a", encoding="utf-8") as out:
+        out.write(json.dumps({"machine": describe_machine(), "max_rows": args.max_rows}) + "\n")
+        for split in range(args.first_split, args.first_split + args.splits):
+            for name in args.tables or TABLES:
+                if (name, split) in done:
+                    continue
+                started = time.perf_counter()
+                for line in run_split(name, split, args):
+                    out.write(json.dumps({"table": name, "split": split, **line}) + "\n")
+                out.write(json.dumps({"table": name, "split": split, "finished": True}) + "\n")
+                out.flush()
+                print(f"{name} {split}: {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; `argv` None means that of the process."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="directory of the tables as Parquet")
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
+    parser.add_argument("--tables", nargs="*", choices=list(TABLES), help="default: all")
+    parser.add_argument("--learners", nargs="*", choices=list(LEARNERS), default=list(LEARNERS))
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--first-split", type=int, default=0)
+    parser.add_argument("--max-rows", type=int, default=16_000, help="of a table, with its own prevalence")
+    parser.add_argument("--max-steps", type=int, help="of the diffusion model (default: the library's own)")
+    return parser.parse_args(argv)
+
+
+def read_done(path: Path) -> set[tuple[str, int]]:
+    """The splits that are finished in the file."""
+    if not path.exists():
+        return set()
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {(line["table"], line["split"]) for line in lines if line.get("finished")}
+
+
+def run_split(name: str, split: int, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """All results of one split of one table."""
+    X, y = load(name, args.data, args.max_rows, split)
+    y = y.to_numpy()
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.4, stratify=y, random_state=split)
+    X, X_val, y, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=split)
+    X = X.reset_index(drop=True)
+    lines: list[dict[str, Any]] = [{"rows": [len(y), len(y_val), len(y_test)], "rare": int(y.sum())}]
+    started = time.process_time()
+    designs = Designs(X, y, split, args.max_steps).fit()
+    lines[0]["fit_cpu_seconds"] = time.process_time() - started
+    lines[0]["steps"] = designs.model.history_.n_steps
+    for arm, make in (rivals(X, y, split) | designs.arms()).items():
+        started = time.process_time()
+        try:
+            rows = make()
+        except Exception as error:  # a method that cannot take the table is a result
+            lines.append({"arm": arm, "error": f"{type(error).__name__}: {str(error)[:200]}"})
+            continue
+        seconds = time.process_time() - started
+        for learner in args.learners:
+            judged = judge(learner, rows, Matrices.fit(X), (X_val, y_val), (X_test, y_test), split)
+            lines.append({"arm": arm, "learner": learner, "arm_cpu_seconds": seconds, **judged})
+    return lines
+
+
+def judge(
+    name: str, rows: Rows, matrices: Matrices, validation: tuple, test: tuple, seed: int
+) -> dict[str, Any]:
+    """Train a classifier on rows and judge it."""
+    learner = LEARNERS[name]
+    matrix = matrices.scaled if learner.scaled else matrices.codes
+    (X_val, y_val), (X_test, y_test) = validation, test
+    model = learner.make(matrices.is_category, seed)
+    extra = {"X_val": matrix(X_val), "y_val": y_val} if learner.stops_early else {}
+    if rows.weight is not None:
+        extra["sample_weight"] = rows.weight
+    started = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(matrix(rows.X), rows.y, **extra)
+    p_val = model.predict_proba(matrix(X_val))[:, 1]
+    p = model.predict_proba(matrix(X_test))[:, 1]
+    seconds = time.process_time() - started
+    false_rate, recall, _ = roc_curve(y_test, p)
+    groups = np.random.default_rng(0).permutation(len(y_val)) % JACKKNIFE_GROUPS
+    platt = LogisticRegression(C=1e6).fit(_logit(p_val), y_val).predict_proba(_logit(p))[:, 1]
+    return {
+        "ap": average_precision_score(y_test, p),
+        "ap_validation": average_precision_score(y_val, p_val),
+        "ap_jackknife": [
+            round(average_precision_score(y_val[groups != g], p_val[groups != g]), 5)
+            for g in range(JACKKNIFE_GROUPS)
+        ],
+        "recall_at_1": float(recall[false_rate <= 0.01].max()),
+        "f1": best_f1(y_val, p_val, y_test, p),
+        "f1_half": _f1(y_test, p >= 0.5),
+        "brier": brier_score_loss(y_test, p),
+        "brier_platt": brier_score_loss(y_test, platt),
+        "fit_seconds": seconds,
+    }
+
+
+def best_f1(y_val: np.ndarray, p_val: np.ndarray, y: np.ndarray, p: np.ndarray) -> float:
+    """F1 on test rows at the threshold that is best on validation rows."""
+    precision, recall, thresholds = precision_recall_curve(y_val, p_val)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return _f1(y, p >= thresholds[f1[:-1].argmax()])
+
+
+def _f1(y: np.ndarray, said: np.ndarray) -> float:
+    hits = int((said & (y == 1)).sum())
+    return 2 * hits / max(1, int(said.sum()) + int((y == 1).sum()))
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))[:, None]
+
+
+if __name__ == "__main__":
+    main()
