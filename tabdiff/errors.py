@@ -5,6 +5,7 @@ written against scikit-learn's conventions catches it.
 """
 
 __all__ = [
+    "AugmentationNotHelpfulWarning",
     "ConditionError",
     "ConstraintError",
     "ControlContaminated",
@@ -57,6 +58,10 @@ class TabdiffWarning(UserWarning):
 
 class SmallClassWarning(TabdiffWarning):
     """A class has too few rows to be learned, and its rows are made by a stated fallback."""
+
+
+class AugmentationNotHelpfulWarning(TabdiffWarning):
+    """No amount of synthetic rows did measurably better than none, so none was added."""
 
 
 class RareConditionWarning(TabdiffWarning):
