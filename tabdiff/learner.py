@@ -28,7 +28,9 @@ __all__ = [
 
 Model = TypeVar("Model", bound=nn.Module)
 Result = TypeVar("Result")
-RowLoss = Callable[[nn.Module, MixedBatch, Tensor | None, torch.Generator | None], Tensor]
+RowLoss = Callable[..., Tensor]
+"""Network, `MixedBatch`, labels or None and generator to the loss of each row, (B,); where rows are replayed,
+a fifth argument says which: (B,) bool."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,24 @@ class TrainingData:
     """Rows to learn from.
 
     label: (B,) long or None. copies: (B,) float, how often each row appears in one pass over the table; None
-    means once.
+    means once. replayed: (B,) bool, rows that a former network has drawn, or None if there are none.
     """
 
     rows: MixedBatch
     label: Tensor | None = None
     copies: Tensor | None = None
+    replayed: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def loss(
+        self, row_loss: RowLoss, network: nn.Module, rows: Tensor | slice, generator: torch.Generator
+    ) -> Tensor:
+        """The loss of each of some rows."""
+        label = None if self.label is None else self.label[rows]
+        replayed = () if self.replayed is None else (self.replayed[rows],)
+        return row_loss(network, self.rows[rows], label, generator, *replayed)
 
 
 def bf16_pays(device: torch.device) -> bool:
@@ -183,8 +194,7 @@ class Learner(Generic[Model]):
         def gradient(shard: tuple[Tensor, torch.Generator]) -> tuple[Tensor, tuple[Tensor, ...]]:
             part, draws = shard
             with self.autocast():
-                label = None if data.label is None else data.label[part]
-                loss = self.row_loss(self.network, data.rows[part], label, draws).mean()
+                loss = data.loss(self.row_loss, self.network, part, draws).mean()
             return loss.detach(), torch.autograd.grad(loss, self.parameters, materialize_grads=True)
 
         shards = zip(rows.chunk(len(self.generators)), self.generators, strict=True)
@@ -227,8 +237,7 @@ class Learner(Generic[Model]):
         fixed = torch.Generator(self.device).manual_seed(0)
 
         def total(part: slice) -> Tensor:
-            label = None if held_out.label is None else held_out.label[part]
-            return self.row_loss(self.average.model, held_out.rows[part], label, fixed).sum()
+            return held_out.loss(self.row_loss, self.average.model, part, fixed).sum()
 
         def all_parts() -> float:
             with torch.no_grad(), self.autocast():

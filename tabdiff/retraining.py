@@ -1,7 +1,8 @@
 """A learned table goes on learning: new rows, and the old law remembered by rows that the model draws.
 
 No row of the old table is kept, so what keeps the model from forgetting it is generative replay: rows drawn
-from the model as it is are learned again beside the new ones, as many as stand for the old table.
+from the model as it is are learned again beside the new ones, as many as stand for the old table. Of such a
+row the answers of the old network are learned, not its cells, which would repeat the errors of drawing.
 Source: Shin et al. 2017 (arXiv:1705.08690). DIFFERS: one generator teaches its own successor, which starts
 from its weights.
 """
@@ -17,10 +18,9 @@ import torch
 from tabdiff.batch import MixedBatch
 from tabdiff.encoding.table import TableEncoder, feature_map
 from tabdiff.errors import SchemaError
-from tabdiff.nets.mlp import MLPDenoiser
 from tabdiff.schema import Column, TableSchema
 from tabdiff.settings import DiffusionConfig
-from tabdiff.synthesis import choose_device, fit_diffusion
+from tabdiff.synthesis import Warm, choose_device, fit_diffusion
 from tabdiff.tables import LearnedTable, TableConfig
 from tabdiff.targets import Target
 from tabdiff.training import Start
@@ -28,7 +28,7 @@ from tabdiff.training import Start
 __all__ = ["relearn_table"]
 
 MAX_REPLAYED = 50_000
-SHARE_OF_STEPS = 0.2
+SHARE_OF_STEPS = 0.15
 
 
 def relearn_table(
@@ -73,7 +73,7 @@ def relearn_table(
             choose_device(config.device),
             None if progress is None else progress(diffusion_config.training.max_steps),
             None if grown_target is None else encoder.feature_of(grown_target.name),
-            _warm_start(table, encoder),
+            _warm_start(table, encoder, n_old),
         )
     schema = _grown_schema(table.schema, encoder.schema, columns)
     n_rows = table.n_rows + len(columns[0])
@@ -129,9 +129,7 @@ def _shortened(config: TableConfig, table: LearnedTable, n_rows: int) -> Diffusi
     return replace(full, network=network, training=replace(full.training, max_steps=steps))
 
 
-def _warm_start(
-    table: LearnedTable, encoder: TableEncoder
-) -> tuple[MLPDenoiser, list[int], list[int]] | None:
+def _warm_start(table: LearnedTable, encoder: TableEncoder, n_replayed: int) -> Warm | None:
     if table.diffusion is None:
         return None
-    return (table.diffusion.network, *feature_map(table.encoder, encoder))
+    return Warm(table.diffusion.network, *feature_map(table.encoder, encoder), n_replayed)

@@ -6,9 +6,10 @@ Tensors in, tensors out. How large the network is and how long it trains follows
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from tabdiff.batch import MixedBatch
 from tabdiff.checkpoints import Checkpoint
 from tabdiff.diffusion.conditions import ConditionalLoss, known_by_label
+from tabdiff.diffusion.distillation import Teacher
 from tabdiff.diffusion.mixed import LevelLayout
 from tabdiff.diffusion.objectives import Objective, marginal_entropies
 from tabdiff.diffusion.scoring import FixedNoise, fixed_losses, fixed_noise
@@ -32,6 +34,7 @@ from tabdiff.training import History, OnStep, TrainingData, Watcher, train
 __all__ = [
     "DiffusionConfig",
     "FittedDiffusion",
+    "Warm",
     "choose_device",
     "default_config",
     "fit_diffusion",
@@ -81,6 +84,28 @@ def tempered_copies(label: Tensor, n_classes: int, n_draws: float, config: Diffu
     return (target / share).float()[label]
 
 
+@dataclass(frozen=True)
+class Warm:
+    """A trained network to start from, and rows that were drawn from it.
+
+    num_from, cat_from: for each numeric and each categorical feature the number of its feature there or -1,
+    see `nets.growth.grown`. n_replayed: how many rows at the head of the batch the network has drawn.
+    """
+
+    network: MLPDenoiser
+    num_from: Sequence[int]
+    cat_from: Sequence[int]
+    n_replayed: int
+
+    def teacher(self, network: MLPDenoiser) -> Teacher:
+        """The network as it says what it has learned; network: itself, grown to the features of the batch."""
+        device = network.head.weight.device
+        known = torch.tensor([self.network.n_levels[k] if k >= 0 else 0 for k in self.cat_from])
+        knows = torch.tensor([k >= 0 for k in self.num_from], dtype=torch.bool)
+        frozen = copy.deepcopy(network).requires_grad_(False).eval()
+        return Teacher(frozen, knows.to(device), known.long().to(device))
+
+
 def rebuilt(
     config: DiffusionConfig,
     n_num: int,
@@ -117,16 +142,14 @@ def fit_diffusion(
     device: torch.device,
     on_step: OnStep | None = None,
     label_feature: int | None = None,
-    warm: tuple[MLPDenoiser, list[int], list[int]] | None = None,
+    warm: Warm | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> FittedDiffusion:
     """Train a diffusion model on encoded rows.
 
     batch: at least one row with at least one feature; label: (B,) long in [0, n_classes), or None with
     n_classes 0. label_feature: the categorical feature that repeats the label, level by level. warm: a
-    network to start from, and for each numeric and each categorical feature the number of its feature there
-    or -1, see `nets.growth.grown`. checkpoint: see `training.train`. Every draw comes from children of
-    `seed`.
+    network to start from. checkpoint: see `training.train`. Every draw comes from children of `seed`.
     """
     init_seed, train_seed, split_seed, brake_seed = map(torch_seed, seed.spawn(4))
     if label_feature is not None:
@@ -135,15 +158,17 @@ def fit_diffusion(
     process = config.method.process(batch.num.shape[-1], layout)
     network = _build_network(process.n_num, layout, n_classes, config.network, init_seed)
     if warm is not None:
-        network = grown(network, *warm)
+        network = grown(network, warm.network, warm.num_from, warm.cat_from)
     network = network.to(device)
+    teacher = None if warm is None else warm.teacher(network)
     generator = torch.Generator(device).manual_seed(train_seed)
 
     watched, hidden = _rows_for_brake(len(batch), label, config, brake_seed)
     held = _held_out_rows(len(batch), label, ~watched | hidden, config, split_seed)
-    data, held_out = _as_data(batch, label, ~(held | hidden), device), None
+    n_replayed = 0 if warm is None else warm.n_replayed
+    data, held_out = _as_data(batch, label, ~(held | hidden), device, n_replayed), None
     if held.any():
-        held_out = _as_data(batch, label, held, device)
+        held_out = _as_data(batch, label, held, device, n_replayed)
     if data.label is not None:
         n_draws = config.training.max_steps * config.training.batch_size
         data = replace(data, copies=tempered_copies(data.label, n_classes, n_draws, config))
@@ -156,6 +181,7 @@ def fit_diffusion(
         config.known_share,
         config.label_dropout,
         _weights_of_withheld(data, n_classes),
+        teacher=teacher,
     )
     watchers: list[Watcher] = []
     if config.brake is not None and hidden.any():
@@ -223,5 +249,10 @@ def _held_out_rows(
     return held
 
 
-def _as_data(batch: MixedBatch, label: Tensor | None, rows: Tensor, device: torch.device) -> TrainingData:
-    return TrainingData(batch[rows].to(device), None if label is None else label[rows].to(device))
+def _as_data(
+    batch: MixedBatch, label: Tensor | None, rows: Tensor, device: torch.device, n_replayed: int = 0
+) -> TrainingData:
+    """Some rows of a batch, of which the first n_replayed are replayed, on the device."""
+    told = None if label is None else label[rows].to(device)
+    replayed = (torch.arange(len(rows)) < n_replayed)[rows].to(device) if n_replayed else None
+    return TrainingData(batch[rows].to(device), told, replayed=replayed)

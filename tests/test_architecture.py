@@ -134,6 +134,7 @@ RULES = {
         "batch diffusion.gaussian diffusion.multinomial diffusion.schedules", "torch"
     ),
     "tabdiff.diffusion.objectives": Rule("batch diffusion", "torch"),
+    "tabdiff.diffusion.distillation": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.conditions": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.samplers": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.scoring": Rule("batch diffusion", "torch"),

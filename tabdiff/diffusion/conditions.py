@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from tabdiff.batch import Known, MixedBatch
+from tabdiff.diffusion.distillation import Teacher
 from tabdiff.diffusion.mixed import Denoiser
 from tabdiff.diffusion.objectives import Objective
 
@@ -72,7 +73,8 @@ class ConditionalLoss:
     known_share: share of rows of which random cells are known; the label is withheld from half of them, and
     from a share label_dropout of the others. withheld_weight: (n_classes,), weight of the loss of a row
     whose label is withheld, by its class: the inverse of the share that the class is raised to in the
-    batches, so that what is learned there is the law of the table.
+    batches, so that what is learned there is the law of the table. teacher: the network that replayed rows
+    were drawn from, whose answers are learned in their place.
     """
 
     objective: Objective
@@ -82,19 +84,26 @@ class ConditionalLoss:
     label_dropout: float = 0.1
     withheld_weight: Tensor | None = None
     hidden_share: float = 1 / 3
+    teacher: Teacher | None = None
 
     def __call__(
-        self, denoiser: Denoiser, rows: MixedBatch, label: Tensor | None, generator: torch.Generator | None
+        self,
+        denoiser: Denoiser,
+        rows: MixedBatch,
+        label: Tensor | None,
+        generator: torch.Generator | None,
+        replayed: Tensor | None = None,
     ) -> Tensor:
-        """Loss of each row: (B,)."""
+        """Loss of each row: (B,). replayed: (B,) bool, rows that were drawn from the teacher."""
 
         def happens(share: float | Tensor) -> Tensor:
             return torch.rand(len(rows), generator=generator, device=rows.num.device) < share
 
+        lesson = None if self.teacher is None or replayed is None else self.teacher.of(replayed)
         given = happens(self.known_share)
         known = random_subsets(rows, given, generator) if self.known_share > 0 else None
         if label is None:
-            return self.objective(denoiser, rows, None, generator, known)
+            return self.objective(denoiser, rows, None, generator, known, lesson)
 
         withheld = happens(torch.where(given, 0.5, self.label_dropout))
         if self.label_feature is not None:
@@ -102,7 +111,7 @@ class ConditionalLoss:
             known = nothing_known(rows) if known is None else known
             known = with_label(known, self.label_feature, label, ~withheld, hidden)
         told = torch.where(withheld, self.n_classes, label)
-        loss = self.objective(denoiser, rows, told, generator, known)
+        loss = self.objective(denoiser, rows, told, generator, known, lesson)
         if self.withheld_weight is None:
             return loss
         return torch.where(withheld, self.withheld_weight[label] * loss, loss)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tabdiff.batch import Known, MixedBatch
 from tabdiff.diffusion import multinomial
+from tabdiff.diffusion.distillation import Answers, Lesson
 from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, Noise, ask, over_cells
 from tabdiff.diffusion.schedules import alpha_bar_or_clean
 
@@ -41,11 +42,13 @@ class Objective(Protocol):
         label: Tensor | None,
         generator: torch.Generator | None,
         known: Known | None = None,
+        lesson: Lesson | None = None,
     ) -> Tensor:
         """Loss of each row at a random time and with random noise: (B,).
 
         The network is shown the known cells, and the loss is over the others. It is divided by the number of
-        all cells, so that a cell weighs the same whichever others are known.
+        all cells, so that a cell weighs the same whichever others are known. Rows of a lesson are learned by
+        what its teacher says of them, as far as the objective can.
         """
         ...
 
@@ -125,12 +128,14 @@ class CrossEntropyObjective:
         label: Tensor | None,
         generator: torch.Generator | None,
         known: Known | None = None,
+        lesson: Lesson | None = None,
     ) -> Tensor:
         """Loss of each row at one random time: (B,)."""
         t = stratified_times(len(batch), generator, batch.num.device)
         x_t, target = self.process.corrupt(batch, t, generator)
+        answers = None if lesson is None else lesson.answers(self.process.layout, x_t, t, label, known)
         raw, logits = ask(denoiser, x_t, t, label, known)
-        return self._loss(raw, logits, target, batch, None, known)
+        return self._loss(raw, logits, target, batch, None, known, answers)
 
     def given(
         self,
@@ -154,14 +159,17 @@ class CrossEntropyObjective:
         batch: MixedBatch,
         observed: Tensor | None,
         known: Known | None,
+        answers: Answers | None = None,
     ) -> Tensor:
         """Squared error of the numbers plus the normalised cross-entropy of every column: (B,)."""
-        loss = _counted_errors(raw, target, observed, known)
-        for bucket, part in zip(
-            self.process.layout.buckets, self.process.layout.split(logits.float()), strict=True
-        ):
+        loss = _counted_errors(raw, target if answers is None else answers.numbers(target), observed, known)
+        parts = self.process.layout.split(logits.float())
+        for place, (bucket, part) in enumerate(zip(self.process.layout.buckets, parts, strict=True)):
             x0 = batch.cat[..., bucket.columns]
-            surprise = -torch.log_softmax(part, -1).gather(-1, x0[..., None])[..., 0]
+            log_p = torch.log_softmax(part, -1)
+            surprise = -log_p.gather(-1, x0[..., None])[..., 0]
+            if answers is not None:
+                surprise = answers.surprises(place, bucket, log_p, surprise)
             surprise = surprise / self.entropies[bucket.columns].clamp_min(self.floor)
             loss = loss + _over_unknown(surprise, known, bucket.columns)
         return loss / _n_terms(batch)
@@ -187,10 +195,13 @@ class VariationalObjective:
         label: Tensor | None,
         generator: torch.Generator | None,
         known: Known | None = None,
+        lesson: Lesson | None = None,
     ) -> Tensor:
-        """Loss of each row at one random step: (B,)."""
+        """Loss of each row at one random step: (B,). A lesson is obeyed for numbers alone."""
         t = self._on_steps(stratified_times(len(batch), generator, batch.num.device))
         x_t, target = self.process.corrupt(batch, t, generator)
+        if lesson is not None:
+            target = lesson.answers(self.process.layout, x_t, t, label, known).numbers(target)
         raw, logits = ask(denoiser, x_t, t, label, known)
         errors = _counted_errors(raw, target, None, known)
         return (errors + self.bound_terms(logits, batch.cat, x_t.cat, t, known)) / _n_terms(batch)
