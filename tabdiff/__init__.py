@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tabdiff.augmented import AugmentedClassifier
+    from tabdiff.calibration import PriorCorrection
     from tabdiff.estimators import TableSynthesizer
     from tabdiff.evaluation.judging import evaluate
     from tabdiff.oversampling import DiffusionOverSampler
@@ -17,12 +19,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AugmentedClassifier": "tabdiff.augmented",
     "DiffusionOverSampler": "tabdiff.oversampling",
+    "PriorCorrection": "tabdiff.calibration",
     "TableSynthesizer": "tabdiff.estimators",
     "evaluate": "tabdiff.evaluation.judging",
 }
 
-__all__ = ["DiffusionOverSampler", "TableSynthesizer", "__version__", "evaluate"]
+__all__ = [
+    "AugmentedClassifier",
+    "DiffusionOverSampler",
+    "PriorCorrection",
+    "TableSynthesizer",
+    "__version__",
+    "evaluate",
+]
 
 
 def __getattr__(name: str) -> Any:

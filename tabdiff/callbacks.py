@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tabdiff.training import History, OnStep, Start
@@ -26,6 +26,7 @@ __all__ = [
     "Start",
     "calling",
     "fit_task",
+    "part_of",
     "together",
     "with_callbacks",
 ]
@@ -89,6 +90,23 @@ def together(*starts: Start | None) -> Start:
         return lambda step, history: any([on_step(step, history) is True for on_step in each])
 
     return start
+
+
+def part_of(start: Start | None, place: int, n_parts: int) -> Start | None:
+    """One of several trainings that are one task: told the progress of the whole."""
+    if start is None or n_parts == 1:
+        return start
+
+    def start_part(max_steps: int) -> OnStep:
+        on_step = start(max_steps)
+
+        def on_step_of_part(step: int, history: History) -> bool | None:
+            whole = (place + min(history.progress, 1.0)) / n_parts
+            return on_step(step, replace(history, progress=whole))
+
+        return on_step_of_part
+
+    return start_part
 
 
 # --- scikit-learn's callbacks -----------------------------------------------------------------------------

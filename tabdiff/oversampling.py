@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.multiclass import check_classification_targets
+from imblearn.utils import check_target_type
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
 from tabdiff import frames
-from tabdiff.callbacks import CALLS_BETWEEN, CallbackSupport, fit_task, together, with_callbacks
-from tabdiff.cells import joined, take
-from tabdiff.errors import InputError, SmallClassWarning
+from tabdiff.acceptance import fit_judge
+from tabdiff.amounts import rows_asked
+from tabdiff.boosting import BoostedTrees
+from tabdiff.callbacks import (
+    CALLS_BETWEEN,
+    CallbackSupport,
+    Start,
+    fit_task,
+    part_of,
+    together,
+    with_callbacks,
+)
+from tabdiff.cells import take
+from tabdiff.choosing import AmountReport, choose, score_arms
+from tabdiff.errors import AugmentationNotHelpfulWarning, InputError, SmallClassWarning
+from tabdiff.frames import RowTemplate, Template
+from tabdiff.generators import CACHE, Generator, fingerprint, generator_of
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
-from tabdiff.progress import sampling_bar, training_bar
+from tabdiff.progress import training_bar
 from tabdiff.schema import Column
 from tabdiff.seeds import seed_sequence
-from tabdiff.tables import LearnedTable, learn_table
+from tabdiff.sources import MIN_CLASS_ROWS, GeneratorSource, Part, SyntheticRows, plain
+from tabdiff.tables import TableConfig, learn_table
+from tabdiff.tuning import Folds, TrainingRows, folds_of, plans_of_amounts, tried
 
-__all__ = ["DiffusionOverSampler"]
+__all__ = ["DiffusionOverSampler", "warn_of_small_classes"]
 
-MIN_CLASS_ROWS = 20
-REVISION_TIME = 0.5
+LEAST_STEPS = 1000
 
 
 class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
@@ -36,16 +53,24 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
     told the class of each; then exactly the missing number of rows of each class is drawn. Raw frames go in:
     missing values, text, categories, booleans and dates need no preparation, and come back in kind.
 
+    Balanced classes rarely serve a classifier best: they shift its probabilities, and often cost it average
+    precision. `sampling_strategy="tuned"` finds the amount that helps, none included, and says so;
+    `AugmentedClassifier` also repairs the probabilities.
+
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn: "auto" raises every class to the size of the largest; a float is the wanted
-        ratio of minority to majority rows (two classes only); "minority", "not minority", "not majority",
-        "all"; a dict of class to final number of rows; a callable that makes such a dict of y. A ratio well
-        below 1 often serves a classifier better than full balance.
+        ratio of minority to majority rows (two classes only, here also above 1); "minority", "not minority",
+        "not majority", "all"; a dict of class to final number of rows; a callable that makes such a dict of
+        y. Beyond that, "x2" and the like multiply the rows of every class but the largest, or in a dict those
+        of one class; and "tuned" tries several amounts, none included, by cross-validation on real rows and
+        takes the smallest that is as good as the best, if it beats none by more than its standard error. What
+        was found is in `report_`.
     random_state : int, RandomState, Generator or None, default=None
         Seed of everything that is random. The same seed gives the same rows on the same machine, whatever the
-        number of threads, as long as `max_seconds` is not what ends training.
+        number of threads, as long as `max_seconds` is not what ends training. With an integer the model of a
+        table is found again for as long as the process lives, and costs sampling only.
     categorical_features : "auto" or array-like, default="auto"
         Names, positions or boolean mask of columns to learn as categories whatever their type. The kind of
         all others is inferred: text, categories and booleans are categories, and so are numbers with few
@@ -70,17 +95,36 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         larger ones as well, False none. `model_.history` shows what it saw.
     verbose : bool, default=False
         Show progress bars.
+    n_synthetic : int or dict, default=None
+        Number of rows to add, in all or by class, in the place of `sampling_strategy`.
+    accept : "confident" or None, default="confident"
+        Which rows drawn are kept. "confident": those that a classifier of the real rows takes for their class
+        as surely as nine of ten real rows of that class that it had not seen. None keeps all.
+    generator : DiffusionOverSampler, TableSynthesizer or None, default=None
+        A fitted one whose model is used; nothing is trained then.
+    estimator : classifier, default=None
+        What "tuned" chooses the amount for. None takes boosted trees.
+    scoring : str or callable, default="average_precision"
+        What "tuned" measures: a scorer of scikit-learn's.
+    cv : int or splitter, default=3
+        How "tuned" splits the rows. Each fold has a generator of its own training rows, trained for a share
+        of the steps; all of them together make the rows that are returned.
 
     Attributes
     ----------
     sampling_strategy_ : dict
         Class to number of rows that were added.
+    report_ : AmountReport
+        With "tuned": the amounts tried, their scores with intervals, what was chosen and why. `print` it.
     synthetic_mask_ : ndarray of shape (n_rows_out,), bool
         True where the resampled row is synthetic. Originals come first, in their order.
     n_synthetic_ : int
         Number of synthetic rows.
+    generator_ : Generator or None
+        The model of the table and its classes; None if nothing was to be generated, for then nothing is
+        trained. With "tuned" that of the first fold.
     model_ : LearnedTable or None
-        The model of the table; None if nothing was to be generated, for then nothing is trained.
+        The model alone.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -112,7 +156,14 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
     _parameter_constraints: ClassVar[dict] = {
         **BaseOverSampler._parameter_constraints,
         **LEARNING_PARAMETERS,
+        "sampling_strategy": [Interval(Real, 0, None, closed="neither"), str, Mapping, callable],
         "categorical_features": [StrOptions({"auto"}), "array-like"],
+        "n_synthetic": [None, int, Mapping],
+        "accept": [None, StrOptions({"confident"})],
+        "generator": [None, object],
+        "estimator": [None, HasMethods(["fit"])],
+        "scoring": [str, callable],
+        "cv": ["cv_object"],
     }
 
     def __init__(
@@ -130,6 +181,12 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         compile=False,
         memorisation_brake="auto",
         verbose=False,
+        n_synthetic=None,
+        accept="confident",
+        generator=None,
+        estimator=None,
+        scoring="average_precision",
+        cv=3,
     ):
         super().__init__(sampling_strategy=sampling_strategy)
         self.random_state = random_state
@@ -143,6 +200,12 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         self.compile = compile
         self.memorisation_brake = memorisation_brake
         self.verbose = verbose
+        self.n_synthetic = n_synthetic
+        self.accept = accept
+        self.generator = generator
+        self.estimator = estimator
+        self.scoring = scoring
+        self.cv = cv
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -172,84 +235,166 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         """
         self._validate_params()
         table, classes, _ = self._check_X_y(X, y)
-        self.sampling_strategy_ = check_sampling_strategy(
-            self.sampling_strategy, classes, self._sampling_type
-        )
-        new_rows, new_classes = self._fit_resample(table, classes)
-        return frames.append_rows(X, new_rows), frames.append_rows(y, frames.select_rows(y, new_classes))
+        self.generator_, self.model_ = None, None
+        with fit_task(self) as task:
+            new = self._fit_resample((X, *table), classes, task)
+        _, first = np.unique(classes, return_index=True)
+        rows = first[np.searchsorted(np.unique(classes), new.y)]
+        return frames.append_rows(X, new.X), frames.append_rows(y, frames.select_rows(y, rows))
+
+    def row_source(self, X, y, folds=()):
+        """Train on (X, y), or on the training rows of each fold, for rows that are drawn later.
+
+        For meta-estimators, such as `AugmentedClassifier`.
+
+        Parameters
+        ----------
+        X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
+            The features.
+        y : array of shape (n_rows,)
+            The classes.
+        folds : list of (train, test), default=()
+            Numbers of the rows of each fold. Each has a model of its own, trained for a share of the steps.
+
+        Returns
+        -------
+        source : GeneratorSource
+            Its `rows(part, asked)` draws rows of the classes asked for.
+        """
+        self._validate_params()
+        (columns, template), classes, _ = self._check_X_y(X, y)
+        return self._source(columns, template, classes, folds, None, self._seeds()[:2])
 
     def _check_X_y(self, X, y):
         """Read both, changing neither: columns and how to rebuild X, classes (n,), whether y is one-hot."""
         columns, template = read_table(X, self)
         labels = class_labels(y)
+        _refuse_numbers(labels)
         check_classification_targets(labels)
         classes, one_hot = check_target_type(labels, indicate_one_vs_all=True)
         check_consistent_length(columns[0].values, classes)
         return (columns, template), classes, one_hot
 
-    def _fit_resample(self, X, y):
-        """Return the synthetic rows, and for each the number of a real row of its class."""
-        columns, template = X
-        asked = {label: int(n) for label, n in self.sampling_strategy_.items() if n > 0}
-        self.n_synthetic_ = sum(asked.values())
+    def _fit_resample(self, X, y, task=None):
+        """Return the synthetic rows; X: the user's rows, their columns and the template."""
+        table, columns, template = X
+        source = None
+        if isinstance(self.sampling_strategy, str) and self.sampling_strategy == "tuned":
+            asked, source = self._tuned(table, columns, template, y, task)
+        else:
+            asked = rows_asked(self.sampling_strategy, self.n_synthetic, y)
+        self.sampling_strategy_ = {label: int(n) for label, n in asked.items()}
+        self.n_synthetic_ = sum(self.sampling_strategy_.values())
         self.synthetic_mask_ = np.repeat([False, True], [len(y), self.n_synthetic_])
-        self.model_ = None
-        if not asked:
-            return template.empty, np.arange(0)
-        new_rows = template.rebuild(self._draw(columns, y, asked))
-        return new_rows, np.repeat([np.argmax(y == label) for label in asked], list(asked.values()))
+        if not self.n_synthetic_:
+            return SyntheticRows(template.empty, y[:0])
+        if source is None:
+            source = self._source(columns, template, y, (), task, self._seeds()[:2])
+        warn_of_small_classes(y, self.sampling_strategy_, 4 + CALLS_BETWEEN)
+        return source.rows(None, self.sampling_strategy_)
 
-    def _draw(self, columns: list[Column], classes: np.ndarray, asked: Mapping[Any, int]) -> list[Column]:
-        """Train, and draw the rows of each class from a random stream of its own."""
-        known, codes = np.unique(classes, return_inverse=True)
-        train_seed, draw_seed = seed_sequence(self.random_state).spawn(2)
-        config = table_config(self, self._kinds(columns))
-        with fit_task(self) as task, training_bar(self.verbose) as bar:
-            model = learn_table(columns, codes, len(known), config, train_seed, together(bar, task))
-            self.model_ = model
-        drawn, seeds = [], draw_seed.spawn(len(known))
-        first_row = 0
-        for label, n in asked.items():
-            code = int(np.searchsorted(known, label))
-            rows = np.flatnonzero(codes == code)
-            if len(rows) < MIN_CLASS_ROWS:
-                _warn_of_small_class(label, len(rows), n)
-                picked = _picked(rows, n, seeds[code])
-                near = [take(column, picked) for column in columns]
-                drawn.append(self._revised(model, near, code, seeds[code], first_row))
-            else:
-                with sampling_bar(self.verbose, n, f"sampling {_plain(label)!r}") as on_rows:
-                    drawn.append(self._sampled(model, n, code, seeds[code], first_row, on_rows))
-            first_row += n
-        return [joined(parts) for parts in zip(*drawn, strict=True)]
-
-    def _sampled(
+    def _tuned(
         self,
-        model: LearnedTable,
-        n: int,
-        code: int,
-        seed: np.random.SeedSequence,
-        first_row: int,
-        on_rows: Callable[[int], None] | None,
-    ) -> list[Column]:
-        """Draw n rows of a class."""
-        told = np.full(n, code, dtype=np.int64)
-        how = self.sampling_steps, self.guidance_weight, on_rows
-        return model.sample(n, told, seed, *how, first_row=first_row)
+        X: Any,
+        columns: list[Column],
+        template: Template | RowTemplate,
+        classes: np.ndarray,
+        task: Start | None,
+    ) -> tuple[Mapping[Any, int], GeneratorSource | None]:
+        """The rows to add of each class, and what makes them, by cross-validation on real rows."""
+        if self.n_synthetic is not None:
+            raise InputError(
+                f'n_synthetic is {self.n_synthetic!r}, but sampling_strategy="tuned" chooses the number of '
+                "rows itself. Leave one of them out."
+            )
+        *seeds, split_seed, score_seed = self._seeds()
+        plans = plans_of_amounts(classes)
+        arms = [plan.arm for plan in plans]
+        folds = folds_of(self.cv, X, classes, None, split_seed)
+        estimator = BoostedTrees(random_state=0) if self.estimator is None else self.estimator
+        source, scores, chosen, notes = None, {}, arms[0].name, []
+        if not folds:
+            notes.append("A class has too few rows for cross-validation: nothing could be chosen.")
+        elif len(plans) > 1:
+            source = self._source(columns, template, classes, folds, task, seeds)
+            answers = tried(estimator, plans, TrainingRows(X, classes), folds, source)
+            scores = score_arms(self.scoring, answers, score_seed)
+            chosen = choose(arms, scores)
+        if self.generator is not None:
+            notes.append(
+                "The generator that was passed in may have seen the held-out rows: scores may flatter."
+            )
+        self.report_ = AmountReport(
+            tuple(arms), scores, chosen, str(self.scoring), str(estimator), len(folds), tuple(notes)
+        )
+        if chosen == arms[0].name:
+            warnings.warn(
+                " ".join(self.report_.reasons), AugmentationNotHelpfulWarning, stacklevel=4 + CALLS_BETWEEN
+            )
+        return next(arm.n_synthetic for arm in arms if arm.name == chosen), source
 
-    def _revised(
-        self, model: LearnedTable, near: list[Column], code: int, seed: np.random.SeedSequence, first_row: int
-    ) -> list[Column]:
-        """Draw a row of a class near each of some real ones."""
-        told = np.full(len(near[0]), code, dtype=np.int64)
-        return model.revise(near, told, seed.spawn(2)[1], REVISION_TIME, self.sampling_steps, first_row)
+    def _source(
+        self,
+        columns: list[Column],
+        template: Template | RowTemplate,
+        classes: np.ndarray,
+        folds: Folds,
+        task: Start | None,
+        seeds: Sequence[np.random.SeedSequence],
+    ) -> GeneratorSource:
+        """Learn the rows, or those of each fold's training part; seeds: of learning and of drawing."""
+        known, codes = np.unique(classes, return_inverse=True)
+        train_seed, draw_seed = seeds
+        config = _shared_out(table_config(self, self._kinds(columns)), len(codes), max(1, len(folds)))
+        fit_seeds = train_seed.spawn(len(folds)) if len(folds) else [train_seed]
+        rows = [train for train, _ in folds] if len(folds) else [np.arange(len(codes))]
+        parts = []
+        with training_bar(self.verbose) as bar:
+            for place, (inside, seed) in enumerate(zip(rows, fit_seeds, strict=True)):
+                progress = together(bar, part_of(task, place, len(rows)))
+                taken = [take(column, inside) for column in columns] if len(folds) else columns
+                parts.append(self._part(taken, codes[inside], known, config, seed, progress))
+        self.generator_ = parts[0].generator
+        self.model_ = self.generator_.table
+        how = self.sampling_steps, self.guidance_weight, self.verbose
+        return GeneratorSource(parts, known, template, draw_seed, *how)
+
+    def _part(
+        self,
+        columns: Sequence[Column],
+        codes: np.ndarray,
+        classes: np.ndarray,
+        config: TableConfig,
+        seed: np.random.SeedSequence,
+        progress: Start,
+    ) -> Part:
+        """Learn rows, or find what has learned them."""
+        fit_seed, judge_seed = seed, np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1))
+
+        def learned() -> Generator:
+            table = learn_table(columns, codes, len(classes), config, fit_seed, progress)
+            return Generator(table, classes)
+
+        def judged():
+            return None if self.accept is None else fit_judge(columns, codes, len(classes), judge_seed)
+
+        if self.generator is not None:
+            return Part(generator_of(self.generator, columns, classes), columns, codes, judged())
+        key = fingerprint(columns, codes, config, seed)
+        generator = CACHE.get_or_make(key, learned)
+        judge_key = None if key is None else f"{key} {self.accept}"
+        return Part(replace(generator, classes=classes), columns, codes, CACHE.get_or_make(judge_key, judged))
+
+    def _seeds(self) -> list[np.random.SeedSequence]:
+        """Of learning, of drawing, of splitting and of scoring."""
+        return seed_sequence(self.random_state).spawn(4)
 
     def _kinds(self, columns: list[Column]) -> dict | None:
         """The columns that the user wants as categories, by name."""
         wanted = self.categorical_features
         if isinstance(wanted, str):
             return None
-        items = [_plain(item) for item in wanted]
+        items = [plain(item) for item in wanted]
         if items and all(isinstance(item, bool) for item in items):
             if len(items) != len(columns):
                 raise InputError(
@@ -271,20 +416,37 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         return {name: "categorical" for name in chosen}
 
 
-def _warn_of_small_class(label: Any, n_real: int, n: int) -> None:
-    warnings.warn(
-        f"class {_plain(label)!r} has {n_real} rows, fewer than {MIN_CLASS_ROWS}: too few to be learned. "
-        f"Its {n} synthetic rows are its real rows, noised half way and drawn back by the model of all rows.",
-        SmallClassWarning,
-        stacklevel=5 + CALLS_BETWEEN,  # the caller of fit_resample
-    )
+def _shared_out(config: TableConfig, n_rows: int, n_parts: int) -> TableConfig:
+    """The budget of one training shared by several; each takes some steps even where that is more."""
+    if n_parts == 1:
+        return config
+    whole = config.diffusion(n_rows).training.max_steps
+    steps = max(-(-whole // n_parts), min(whole, LEAST_STEPS))
+    seconds = None if config.max_seconds is None else config.max_seconds / n_parts
+    return replace(config, max_steps=steps, max_seconds=seconds)
 
 
-def _picked(rows: np.ndarray, n: int, seed: np.random.SeedSequence) -> np.ndarray:
-    """Choose n of the rows, in random order, each equally often."""
-    return np.resize(np.random.default_rng(seed.spawn(1)[0]).permutation(rows), n)
+def _refuse_numbers(labels: Any) -> None:
+    """Raise `InputError` if y is a number to be predicted, not a class."""
+    if type_of_target(labels) == "continuous":
+        values = np.unique(labels)
+        raise InputError(
+            f"Unknown label type: continuous. y holds {len(values)} different numbers, from {values[0]} to "
+            f"{values[-1]}, and an over-sampler balances classes. For rare ranges of a number, cut it into "
+            "classes (pandas.cut) and resample by these, or draw rows of a range with "
+            'TableSynthesizer().fit(table).sample(n, where={"y": (low, high)}).'
+        )
 
 
-def _plain(label: Any) -> Any:
-    """A NumPy scalar as the Python one, for messages."""
-    return label.item() if isinstance(label, np.generic) else label
+def warn_of_small_classes(classes: np.ndarray, asked: Mapping[Any, int], stacklevel: int) -> None:
+    """Issue a `SmallClassWarning` for each class that is asked for and too small to be learned."""
+    for label, n in asked.items():
+        n_real = int((classes == label).sum())
+        if n and n_real < MIN_CLASS_ROWS:
+            warnings.warn(
+                f"class {plain(label)!r} has {n_real} rows, fewer than {MIN_CLASS_ROWS}: too few to be "
+                f"learned. Its {n} synthetic rows are its real rows, noised half way and drawn back by the "
+                "model of all rows.",
+                SmallClassWarning,
+                stacklevel=stacklevel,
+            )

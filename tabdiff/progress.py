@@ -50,4 +50,4 @@ def sampling_bar(verbose: bool, n_rows: int, what: str = "sampling"):
         yield None
         return
     with tqdm(total=n_rows, desc=what, unit="row", dynamic_ncols=True) as bar:
-        yield bar.update
+        yield lambda n: bar.update(min(n, n_rows - bar.n))  # some rows may be drawn in vain

@@ -171,6 +171,16 @@ RULES = {
     "tabdiff.inputs": Rule("errors frames schema tables", "numpy sklearn"),
     "tabdiff.estimators": FACE,
     "tabdiff.oversampling": FACE,
+    "tabdiff.calibration": Rule("calibration"),
+    "tabdiff.calibration.priors": Rule("errors", "numpy"),
+    "tabdiff.calibration.correction": Rule("calibration.priors errors", "imblearn numpy sklearn"),
+    "tabdiff.calibration.learning": Rule("calibration.priors errors", "numpy sklearn"),
+    "tabdiff.choosing": Rule("choosing"),
+    "tabdiff.choosing.answers": Rule("errors", "numpy sklearn"),
+    "tabdiff.choosing.measures": Rule("choosing.answers errors", "numpy sklearn"),
+    "tabdiff.choosing.scoring": Rule("choosing.answers choosing.measures errors", "numpy"),
+    "tabdiff.choosing.rule": Rule("choosing.scoring errors"),
+    "tabdiff.choosing.report": Rule("choosing.rule choosing.scoring frames schema", "numpy"),
     "tabdiff.evaluation": Rule(
         "evaluation.audit evaluation.comparison evaluation.estimates evaluation.fidelity evaluation.judging "
         "evaluation.pooling evaluation.privacy evaluation.published evaluation.reading evaluation.registry "

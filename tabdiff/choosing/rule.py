@@ -1,0 +1,89 @@
+"""Which arm is chosen, and when a difference counts as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+from tabdiff.choosing.scoring import ArmScore
+from tabdiff.errors import InputError
+
+__all__ = ["Arm", "choose", "interval", "is_scored", "verdict"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One thing that was tried.
+
+    n_synthetic: class to number of rows added. size: what parsimony counts: 0 for the reference, more for an
+    arm that adds more.
+    """
+
+    name: str
+    n_synthetic: dict[Any, int]
+    size: float
+
+    @property
+    def n_added(self) -> int:
+        """Rows added, of all classes together."""
+        return sum(self.n_synthetic.values())
+
+
+def choose(arms: Sequence[Arm], scores: Mapping[str, ArmScore], margin: float = 1.0) -> str:
+    """The name of the arm to use; arms[0] is the reference, to which the scores are differences.
+
+    An arm is a candidate if it is better than the reference by more than `margin` standard errors of the
+    difference. Of the candidates the smallest is taken whose difference lies within one standard error of the
+    best one's; without any, the reference. An arm without finite scores is never taken.
+
+    Source: Breiman et al. 1984, section 3.4.3 (the one-standard-error rule).
+    DIFFERS: theirs takes the smallest within one error of the best, which may be the reference itself; with a
+    margin of its own the reference is kept more or less firmly.
+
+    Raises `InputError` if there is no arm, or if margin is negative or NaN.
+    """
+    if not arms:
+        raise InputError("there is no arm to choose from. Pass at least the reference.")
+    if not margin >= 0:
+        raise InputError(f"margin is {margin!r}. Pass a number of standard errors, at least 0.")
+    candidates = [
+        arm
+        for arm in arms[1:]
+        if is_scored(scores.get(arm.name))
+        and scores[arm.name].difference > margin * scores[arm.name].difference_se
+    ]
+    if not candidates:
+        return arms[0].name
+    best = scores[max(candidates, key=lambda arm: scores[arm.name].difference).name]
+    near = [arm for arm in candidates if scores[arm.name].difference >= best.difference - best.difference_se]
+    return min(near, key=lambda arm: (arm.size, -scores[arm.name].difference)).name
+
+
+def is_scored(score: ArmScore | None) -> bool:
+    """Whether there is a score, a difference and an error of it."""
+    return score is not None and all(
+        math.isfinite(number) for number in (score.value, score.difference, score.difference_se)
+    )
+
+
+def interval(difference: float, se: float, alpha: float = 0.05) -> tuple[float, float]:
+    """The normal interval that holds the true difference with probability 1 - alpha."""
+    half = NormalDist().inv_cdf(1 - alpha / 2) * se
+    return difference - half, difference + half
+
+
+def verdict(difference: float, se: float, alpha: float = 0.05) -> str:
+    """What a difference to the reference says: "helps", "no measurable effect" or "hurts".
+
+    The first and the last only if the two-sided interval of level 1 - alpha leaves 0 out; "not assessable" if
+    a number is not finite.
+    """
+    if not (math.isfinite(difference) and math.isfinite(se)):
+        return "not assessable"
+    low, high = interval(difference, se, alpha)
+    if low > 0:
+        return "helps"
+    return "hurts" if high < 0 else "no measurable effect"
