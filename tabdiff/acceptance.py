@@ -1,43 +1,40 @@
-"""Which synthetic rows are kept: those that a classifier of the real rows takes for rows of their class.
+"""Which synthetic rows are kept: preferably those that a classifier of the real rows takes for their class.
 
 A generator of a rare class strays where its few rows say little, mostly to where another class lives, and
-such rows teach a classifier what is wrong. The judge is cross-fitted: how sure it must be of a synthetic row
-is read off real rows of the class that it had not seen.
+such rows teach a classifier what is wrong. The judge knows all classes, and so where they live.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedKFold
 
 from tabdiff.boosting import TableCodes
-from tabdiff.cells import joined, take
+from tabdiff.cells import take
 from tabdiff.schema import Column
 
-__all__ = ["Judge", "accepted_rows", "fit_judge"]
+__all__ = ["MOST_DRAWN", "Judge", "fit_judge", "plausible_rows"]
 
-STRICTNESS = 0.1
 MIN_ROWS = 10
 MAX_CLASS_ROWS = 20_000
-N_FOLDS = 5
-MOST_DRAWN = 5
+MOST_DRAWN, LEAST_DRAWN = 16.0, 1.5
+MANY = 8_000
+TINY = 1e-6
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A classifier of the real rows, and how sure of its class a row must make it.
-
-    floors: (n_classes,), the probability of its class that a row needs; 0 for classes of too few rows.
-    """
+    """A classifier of the real rows; classes of too few rows are unknown to it."""
 
     codes: TableCodes
     model: HistGradientBoostingClassifier
-    floors: np.ndarray
+
+    def knows(self, code: int) -> bool:
+        """Whether it has learned a class."""
+        return code in self.model.classes_
 
     def sureness(self, columns: Sequence[Column], code: int) -> np.ndarray:
         """The probability that rows are of a class: (n,)."""
@@ -46,17 +43,11 @@ class Judge:
 
 
 def fit_judge(
-    columns: Sequence[Column],
-    codes: np.ndarray,
-    n_classes: int,
-    seed: np.random.SeedSequence,
-    strictness: float = STRICTNESS,
+    columns: Sequence[Column], codes: np.ndarray, n_classes: int, seed: np.random.SeedSequence
 ) -> Judge | None:
-    """A judge of the rows; None if no class but one has rows enough.
+    """A judge of the rows; None if fewer than two classes have rows enough.
 
-    codes: (n,) the class of each row. strictness: share of the real rows of a class, not seen by the
-    classifier that judges them, that it would refuse. Classes of more than `MAX_CLASS_ROWS` rows are judged
-    by a sample of them.
+    codes: (n,) the class of each row. Classes of more than `MAX_CLASS_ROWS` rows are learned by a sample.
     """
     rng = np.random.default_rng(seed)
     rows = _at_most(codes, n_classes, rng)
@@ -65,7 +56,6 @@ def fit_judge(
         return None
     rows = rows[counts[codes[rows]] >= MIN_ROWS]
     table_codes = TableCodes.fit(columns)
-    matrix, classes = table_codes.matrix([take(column, rows) for column in columns]), codes[rows]
     model = HistGradientBoostingClassifier(
         max_iter=60,
         max_leaf_nodes=15,
@@ -73,16 +63,8 @@ def fit_judge(
         categorical_features=table_codes.is_category,
         random_state=int(rng.integers(2**31)),
     )
-    own = np.zeros(len(rows))
-    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=int(rng.integers(2**31)))
-    for train, test in folds.split(matrix, classes):
-        fitted = model.fit(matrix[train], classes[train])
-        place = np.searchsorted(fitted.classes_, classes[test])
-        own[test] = fitted.predict_proba(matrix[test])[np.arange(len(test)), place]
-    floors = np.zeros(n_classes)
-    for code in np.unique(classes):
-        floors[code] = np.quantile(own[classes == code], strictness)
-    return Judge(table_codes, model.fit(matrix, classes), floors)
+    matrix = table_codes.matrix([take(column, rows) for column in columns])
+    return Judge(table_codes, model.fit(matrix, codes[rows]))
 
 
 def _at_most(codes: np.ndarray, n_classes: int, rng: np.random.Generator) -> np.ndarray:
@@ -95,32 +77,22 @@ def _at_most(codes: np.ndarray, n_classes: int, rng: np.random.Generator) -> np.
     return np.sort(np.concatenate(kept))
 
 
-def accepted_rows(
-    draw: Callable[[int, int], list[Column]], n: int, judge: Judge | None, code: int
+def plausible_rows(
+    draw: Callable[[int], list[Column]], n: int, judge: Judge | None, code: int, rng: np.random.Generator
 ) -> list[Column]:
-    """Rows of a class, n of them, of which the judge is sure.
+    """Rows of a class, n of them, chosen from more in proportion to how sure of the class the judge is.
 
-    draw: takes a number of rows and how many were drawn before, and returns rows. At most `MOST_DRAWN` times
-    n rows are drawn; if fewer than n of them pass, the surest of the others make up for them.
+    draw: takes a number of rows and returns as many. Sixteen times n rows are drawn, but no more than
+    `MANY`, or than one and a half times n; and n of them are chosen without replacement, in their order.
+
+    Source: sampling importance resampling, Rubin 1988; the law of the rows is the generator's times the
+    judge's probability of the class. Draws without replacement by exponential keys, Efraimidis & Spirakis
+    2006 (doi:10.1016/j.ipl.2005.11.003).
     """
-    if judge is None or judge.floors[code] <= 0:
-        return draw(n, 0)
-    kept: list[list[Column]] = []
-    refused: list[tuple[list[Column], np.ndarray]] = []
-    n_kept = n_drawn = 0
-    while n_kept < n and n_drawn < MOST_DRAWN * n:
-        rate = max(n_kept / n_drawn, 1 / MOST_DRAWN) if n_drawn else 1.0
-        size = min(math.ceil(1.1 * (n - n_kept) / rate), MOST_DRAWN * n - n_drawn)
-        rows = draw(size, n_drawn)
-        sure = judge.sureness(rows, code)
-        passed = sure >= judge.floors[code]
-        n_drawn += size
-        n_kept += int(passed.sum())
-        kept.append([take(column, passed) for column in rows])
-        refused.append(([take(column, ~passed) for column in rows], sure[~passed]))
-    if n_kept < n:
-        others = [joined(parts) for parts in zip(*(rows for rows, _ in refused), strict=True)]
-        surest = np.argsort(-np.concatenate([sure for _, sure in refused]), kind="stable")[: n - n_kept]
-        kept.append([take(column, np.sort(surest)) for column in others])
-    whole = [joined(parts) for parts in zip(*kept, strict=True)]
-    return [take(column, slice(0, n)) for column in whole]
+    if judge is None or not judge.knows(code):
+        return draw(n)
+    factor = min(MOST_DRAWN, max(LEAST_DRAWN, MANY / n))
+    rows = draw(int(np.ceil(factor * n)))
+    keys = rng.exponential(size=len(rows[0])) / np.maximum(judge.sureness(rows, code), TINY)
+    chosen = np.sort(np.argpartition(keys, n - 1)[:n])
+    return [take(column, chosen) for column in rows]

@@ -184,10 +184,10 @@ def _as_imbalanced_learn(strategy: Any, classes: np.ndarray, counts: Mapping[Any
     return {label: int(asked[label]) for label in counts if label in asked}
 
 
-def _final_numbers(strategy: Mapping[Any, Any], counts: Mapping[Any, int]) -> dict[Any, int]:
+def _final_numbers(strategy: Mapping[Any, Any], counts: Mapping[Any, int]) -> dict[Any, Any]:
     """The final number of rows of each class of a dict; raises `InputError` for what is none."""
     _check_classes("sampling_strategy", strategy, counts)
-    final = {}
+    final: dict[Any, Any] = {}
     for label, wanted in strategy.items():
         if isinstance(wanted, str):
             final[label] = _multiplied(_factor(wanted), counts[label])
@@ -197,7 +197,7 @@ def _final_numbers(strategy: Mapping[Any, Any], counts: Mapping[Any, int]) -> di
                 "whole number, or a multiple such as 'x2'."
             )
         else:
-            final[label] = int(wanted)
+            final[label] = wanted
     return final
 
 
@@ -239,7 +239,7 @@ def _check_number(n: Any, of: str = "") -> None:
 
 def _check_classes(name: str, asked: Mapping[Any, Any], counts: Mapping[Any, int]) -> None:
     """Raise `InputError`, worded as in imbalanced-learn, for classes that y does not hold."""
-    unknown = [_plain(label) for label in asked if label not in counts]
+    unknown = {_plain(label) for label in asked if label not in counts}
     if unknown:
         raise InputError(
             f"The {unknown} target class is/are not present in the data. {name} asks for them; the classes "

@@ -41,10 +41,11 @@ NONE = Plan(Arm("none", {}, 0.0))
 class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier given synthetic rows of rare classes as far as they help, with honest probabilities.
 
-    By cross-validation on real rows it tries no synthetic rows, several amounts of them, the same at a small
-    weight, and class weights alone; it takes the smallest remedy that is as good as the best, and none where
-    none does better by more than its standard error. Probabilities are then brought back to the true
-    prevalence on the same held-out rows. What was found is in `report_`.
+    By cross-validation on real rows it tries several remedies and none: amounts of synthetic rows, many of
+    them at a small weight ("light"), and class weights alone. It takes the light rows, which help as a rule,
+    unless they do worse than none by more than their standard error, or another remedy clearly better.
+    Probabilities are then brought back to the true prevalence on the same held-out rows. What was found is in
+    `report_`.
 
     Parameters
     ----------

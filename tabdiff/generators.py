@@ -324,7 +324,8 @@ def _exact(value: Any) -> bytes:
     if kind in EXACT_REPR:
         return _framed(name, repr(value).encode())
     if kind in (dt.datetime, dt.time):
-        return _framed(name, value.isoformat().encode() + bytes([value.fold]) + _exact(_zone(value.tzinfo)))
+        zone, local = _zone(value.tzinfo), value.replace(tzinfo=None)
+        return _framed(name, local.isoformat().encode() + bytes([value.fold]) + _exact(zone))
     if isinstance(value, np.generic | np.ndarray) and not value.dtype.hasobject:
         return _framed(f"{name} {value.dtype.str} {value.shape}", value.tobytes())
     if kind in (list, tuple):

@@ -7,6 +7,7 @@ in the end, so that choosing costs one training, not one more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ import numpy as np
 from sklearn.base import clone
 
 from tabdiff import frames
-from tabdiff.acceptance import Judge, accepted_rows
+from tabdiff.acceptance import MOST_DRAWN, Judge, plausible_rows
 from tabdiff.cells import joined, take
 from tabdiff.errors import InputError
 from tabdiff.frames import RowTemplate, Template
@@ -53,11 +54,14 @@ class SyntheticRows:
 class RowSource(Protocol):
     """Makes synthetic rows of classes."""
 
-    def rows(self, part: int | None, asked: Mapping[Any, int], draw: int = 0) -> SyntheticRows:
+    def rows(
+        self, part: int | None, asked: Mapping[Any, int], draw: int = 0, every: bool = False
+    ) -> SyntheticRows:
         """Synthetic rows, class by class.
 
         part: number of the fold whose training rows alone may be used; None may use all. asked: class to
-        number of rows. draw: another number gives other rows.
+        number of rows. draw: another number gives other rows. every: whether rows are taken as they come,
+        for a use that weighs them itself.
         """
         ...
 
@@ -92,7 +96,9 @@ class GeneratorSource:
     guidance: float = 0.0
     verbose: bool = False
 
-    def rows(self, part: int | None, asked: Mapping[Any, int], draw: int = 0) -> SyntheticRows:
+    def rows(
+        self, part: int | None, asked: Mapping[Any, int], draw: int = 0, every: bool = False
+    ) -> SyntheticRows:
         """See `RowSource`; without a part each of them makes an equal share."""
         wanted = {label: n for label, n in asked.items() if n > 0}
         labels = np.repeat(np.array(list(wanted), dtype=self.classes.dtype), list(wanted.values()))
@@ -105,47 +111,36 @@ class GeneratorSource:
         for label, n in wanted.items():
             for place, share in zip(chosen, _shared(n, len(chosen)), strict=True):
                 if share:
-                    drawn.append(self._drawn(place, label, share, draw, first_row))
+                    drawn.append(self._drawn(place, label, share, draw, first_row, every))
                     sureness.append(self._sureness(place, label, drawn[-1]))
-                    first_row += share
+                    first_row += math.ceil(MOST_DRAWN * share)  # numbers of rows that were not kept are gone
         X = self.template.rebuild([joined(cells) for cells in zip(*drawn, strict=True)])
         known = [each for each in sureness if each is not None]
         return SyntheticRows(X, labels, np.concatenate(known) if len(known) == len(sureness) else None)
 
     def _sureness(self, place: int, label: Any, rows: Sequence[Column]) -> np.ndarray | None:
         judge, code = self.parts[place].judge, int(np.searchsorted(self.classes, label))
-        return None if judge is None or code not in judge.model.classes_ else judge.sureness(rows, code)
+        return judge.sureness(rows, code) if judge is not None and judge.knows(code) else None
 
-    def _drawn(self, place: int, label: Any, n: int, draw: int, first_row: int) -> list[Column]:
+    def _drawn(self, place: int, label: Any, n: int, draw: int, first_row: int, every: bool) -> list[Column]:
         """Rows of a class from one part; a class too small to be learned is drawn near its real rows."""
         part, code = self.parts[place], int(np.searchsorted(self.classes, label))
         rows = np.flatnonzero(part.codes == code)
         key = (*self.seed.spawn_key, place, code, draw)
-
-        def seed(n_before: int) -> np.random.SeedSequence:
-            return np.random.SeedSequence(self.seed.entropy, spawn_key=(*key, n_before))
-
-        how = {"sampling_steps": self.sampling_steps}
+        choose_seed, draw_seed = np.random.SeedSequence(self.seed.entropy, spawn_key=key).spawn(2)
         if len(rows) < MIN_CLASS_ROWS:
-            picked = _picked(rows, n, seed(0))
+            picked = _picked(rows, n, choose_seed)
             near = [take(column, picked) for column in part.columns]
-            return part.generator.revise(near, label, seed(1), REVISION_TIME, first_row=first_row, **how)
-        words = f"sampling {plain(label)!r}"
-        with sampling_bar(self.verbose, n, words) as on_rows:
+            how = draw_seed, REVISION_TIME, self.sampling_steps, first_row
+            return part.generator.revise(near, label, *how)
 
-            def more(size: int, n_before: int) -> list[Column]:
-                first = first_row + n_before
-                return part.generator.sample(
-                    label,
-                    size,
-                    seed(n_before),
-                    guidance=self.guidance,
-                    on_rows=on_rows,
-                    first_row=first,
-                    **how,
-                )
+        def more(size: int) -> list[Column]:
+            with sampling_bar(self.verbose, size, f"sampling {plain(label)!r}") as on_rows:
+                how = draw_seed, self.sampling_steps, self.guidance, on_rows, first_row
+                return part.generator.sample(label, size, *how)
 
-            return accepted_rows(more, n, part.judge, code)
+        judge = None if every else part.judge
+        return plausible_rows(more, n, judge, code, np.random.default_rng(choose_seed))
 
 
 @dataclass(frozen=True)
@@ -161,7 +156,9 @@ class SamplerSource:
     parts: Sequence[np.ndarray]
     seed: np.random.SeedSequence
 
-    def rows(self, part: int | None, asked: Mapping[Any, int], draw: int = 0) -> SyntheticRows:
+    def rows(
+        self, part: int | None, asked: Mapping[Any, int], draw: int = 0, every: bool = False
+    ) -> SyntheticRows:
         """See `RowSource`."""
         wanted = {label: n for label, n in asked.items() if n > 0}
         rows = np.arange(len(self.y)) if part is None else self.parts[part]

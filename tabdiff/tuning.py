@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from tabdiff import frames
-from tabdiff.amounts import Amount, candidate_amounts
+from tabdiff.amounts import candidate_amounts
 from tabdiff.choosing import Arm, HeldOut, held_out
 from tabdiff.errors import InputError
 from tabdiff.sources import RowSource, SyntheticRows
@@ -40,6 +40,8 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 LEAST_IN_FOLD = 2
 TINY = 1e-6
+MANY = 10_000
+LIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Plan:
     """What is done about the classes: rows added, and weights.
 
     arm: name, rows added to each class of the whole table, and how much that is. light: the synthetic rows of
-    a class weigh together as much as its real ones, and doubtful ones little. balanced: real rows weigh so
-    that all classes weigh the same; without synthetic rows.
+    a class weigh together half as much as its real ones, and doubtful ones little. balanced: real rows weigh
+    so that all classes weigh the same; without synthetic rows.
     """
 
     arm: Arm
@@ -75,22 +77,27 @@ class TrainingRows:
         return TrainingRows(frames.select_rows(self.X, rows), self.y[rows], weight)
 
 
-def plans_of_amounts(y: np.ndarray) -> list[Plan]:
-    """None, and growing numbers of synthetic rows."""
-    return [Plan(_arm(amount)) for amount in candidate_amounts(y)]
+def plans_of_amounts(y: np.ndarray, presumed: str | None = None) -> list[Plan]:
+    """None, and growing numbers of synthetic rows; presumed: the name of the amount that helps as a rule."""
+    return [
+        Plan(Arm(amount.name, amount.n_synthetic, amount.size, amount.name == presumed))
+        for amount in candidate_amounts(y)
+    ]
 
 
 def plans_of_weights(y: np.ndarray) -> list[Plan]:
-    """Balanced weights without synthetic rows; and as many of these as balance the classes, but light."""
-    largest = candidate_amounts(y)[-1]
+    """Balanced weights without synthetic rows; and many synthetic rows, but light."""
+    classes, counts = np.unique(y, return_counts=True)
+    lacking = {label: int(counts.max() - n) for label, n in zip(classes, counts, strict=True)}
+    asked = {
+        label: min(lacking[label], max(MANY, int(n)))
+        for label, n in zip(classes, counts, strict=True)
+        if lacking[label]
+    }
     balanced = Plan(Arm("class weights", {}, 0.01), balanced=True)
-    if not largest.n_synthetic:
+    if not asked:
         return [balanced]
-    return [balanced, Plan(Arm(f"{largest.name}, light", largest.n_synthetic, largest.size), light=True)]
-
-
-def _arm(amount: Amount) -> Arm:
-    return Arm(amount.name, amount.n_synthetic, amount.size)
+    return [Plan(Arm("light", asked, 1.0, presumed=True), light=True), balanced]
 
 
 def folds_of(cv: Any, X: Any, y: np.ndarray, groups: Any, seed: np.random.SeedSequence) -> Folds:
@@ -143,7 +150,7 @@ def resampled(
     asked = {label: round(share * n) for label, n in plan.arm.n_synthetic.items()}
     if source is None or not sum(asked.values()):
         return TrainingRows(real.X, real.y, weight)
-    new = source.rows(part, asked, draw)
+    new = source.rows(part, asked, draw, every=plan.light)
     y = np.concatenate([real.y, new.y.astype(real.y.dtype, copy=False)])
     if weight is not None:
         weight = np.concatenate([weight, _weights_of(new, real.y, weight, plan.light)])
@@ -153,8 +160,8 @@ def resampled(
 def _weights_of(new: SyntheticRows, y: np.ndarray, weight: np.ndarray, light: bool) -> np.ndarray:
     """Weights of synthetic rows: the mean of the real rows of their class.
 
-    If light, those of a class weigh together as much as its real ones, each in proportion to how sure of it a
-    classifier of the real rows is: rows that the generator strayed to weigh little.
+    If light, those of a class weigh together half as much as its real ones, each in proportion to the
+    probability of its class by a classifier of the real rows: rows that the generator strayed to weigh little.
     """
     weights = np.ones(len(new.y))
     for label in np.unique(new.y):
@@ -162,7 +169,7 @@ def _weights_of(new: SyntheticRows, y: np.ndarray, weight: np.ndarray, light: bo
         weights[rows] = real.mean()
         if light:
             sure = np.ones(rows.sum()) if new.sureness is None else np.maximum(new.sureness[rows], TINY)
-            weights[rows] = real.sum() * sure / sure.sum()
+            weights[rows] = LIGHT * real.sum() * sure / sure.sum()
     return weights
 
 

@@ -169,6 +169,8 @@ RULES = {
     "tabdiff.saving": Rule("errors frames inputs tables", "numpy"),
     "tabdiff.progress": Rule("training", "tqdm"),
     "tabdiff.inputs": Rule("errors frames schema tables", "numpy sklearn"),
+    "tabdiff.amounts": Rule("errors", "imblearn numpy"),
+    "tabdiff.generators": Rule("errors inputs schema tables", "numpy sklearn"),
     "tabdiff.estimators": FACE,
     "tabdiff.oversampling": FACE,
     "tabdiff.calibration": Rule("calibration"),

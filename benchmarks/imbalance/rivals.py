@@ -36,12 +36,12 @@ def rivals(X: pd.DataFrame, y: np.ndarray, seed: int) -> dict[str, Callable[[], 
         "class weight": lambda: Rows(
             X, y, np.where(y == 1, len(y) / (2 * y.sum()), len(y) / (2 * (y == 0).sum()))
         ),
+        "random 1.0": lambda: _jittered(X, y, 1.0, 0.0, seed),
         "undersampling": lambda: _fewer(X, y, seed),
     }
     for ratio in (0.1, 0.3, 1.0):
         if not wanted_rows(y, ratio):
             continue
-        arms[f"random {ratio}"] = lambda ratio=ratio: _jittered(X, y, ratio, 0.0, seed)
         arms[f"bootstrap {ratio}"] = lambda ratio=ratio: _jittered(filled, y, ratio, 0.5, seed)
         arms[f"smote {ratio}"] = lambda ratio=ratio: _smote(filled, y, ratio, seed)
     arms["borderline 1.0"] = lambda: _numeric(BorderlineSMOTE(random_state=seed), filled, y)

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from designs import Designs
-from learners import LEARNERS, Matrices
+from learners import LEARNERS
+from ours import Prepared, classifier, samplers, tuned
 from rivals import Rows, rivals
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve, roc_curve
 from sklearn.model_selection import train_test_split
@@ -30,8 +31,6 @@ from tables import TABLES, load
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from machine import describe_machine
-
-JACKKNIFE_GROUPS = 10
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,8 +61,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--learners", nargs="*", choices=list(LEARNERS), default=list(LEARNERS))
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--first-split", type=int, default=0)
-    parser.add_argument("--max-rows", type=int, default=16_000, help="of a table, with its own prevalence")
-    parser.add_argument("--max-steps", type=int, help="of the diffusion model (default: the library's own)")
+    parser.add_argument("--max-rows", type=int, default=6_000, help="of a table, with its own prevalence")
     return parser.parse_args(argv)
 
 
@@ -83,11 +81,8 @@ def run_split(name: str, split: int, args: argparse.Namespace) -> list[dict[str,
     X, X_val, y, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=split)
     X = X.reset_index(drop=True)
     lines: list[dict[str, Any]] = [{"rows": [len(y), len(y_val), len(y_test)], "rare": int(y.sum())}]
-    started = time.process_time()
-    designs = Designs(X, y, split, args.max_steps).fit()
-    lines[0]["fit_cpu_seconds"] = time.process_time() - started
-    lines[0]["steps"] = designs.model.history_.n_steps
-    for arm, make in (rivals(X, y, split) | designs.arms()).items():
+    sets = (X_val, y_val), (X_test, y_test)
+    for arm, make in (rivals(X, y, split) | samplers(X, y, split)).items():
         started = time.process_time()
         try:
             rows = make()
@@ -96,45 +91,58 @@ def run_split(name: str, split: int, args: argparse.Namespace) -> list[dict[str,
             continue
         seconds = time.process_time() - started
         for learner in args.learners:
-            judged = judge(learner, rows, Matrices.fit(X), (X_val, y_val), (X_test, y_test), split)
-            lines.append({"arm": arm, "learner": learner, "arm_cpu_seconds": seconds, **judged})
+            model = Prepared(learner, X_val, y_val, split)
+            found = {"arm": arm, "learner": learner, "arm_cpu_seconds": seconds}
+            lines.append(found | judged(fit(model, rows), *sets))
+    for learner in args.learners:
+        lines += [{"learner": learner, **line} for line in chosen(learner, X, y, sets, split)]
     return lines
 
 
-def judge(
-    name: str, rows: Rows, matrices: Matrices, validation: tuple, test: tuple, seed: int
-) -> dict[str, Any]:
-    """Train a classifier on rows and judge it."""
-    learner = LEARNERS[name]
-    matrix = matrices.scaled if learner.scaled else matrices.codes
-    (X_val, y_val), (X_test, y_test) = validation, test
-    model = learner.make(matrices.is_category, seed)
-    extra = {"X_val": matrix(X_val), "y_val": y_val} if learner.stops_early else {}
-    if rows.weight is not None:
-        extra["sample_weight"] = rows.weight
-    started = time.process_time()
+def chosen(learner: str, X: Any, y: np.ndarray, sets: tuple, seed: int) -> list[dict[str, Any]]:
+    """What the library does where it chooses the amount itself."""
+    model = Prepared(learner, *sets[0], seed)
+    lines = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(matrix(rows.X), rows.y, **extra)
-    p_val = model.predict_proba(matrix(X_val))[:, 1]
-    p = model.predict_proba(matrix(X_test))[:, 1]
-    seconds = time.process_time() - started
+        started = time.process_time()
+        rows, words = tuned(X, y, model, seed)
+        found = {"arm": "tabdiff tuned", "chosen": words, "arm_cpu_seconds": time.process_time() - started}
+        lines.append(found | judged(fit(model, rows), *sets))
+        started = time.process_time()
+        whole = classifier(X, y, model, seed)
+        found = {
+            "arm": "tabdiff classifier",
+            "chosen": whole.amount_,
+            "verdict": whole.report_.verdict,
+            "calibration": whole.calibration_.method,
+            "arm_cpu_seconds": time.process_time() - started,
+        }
+        lines.append(found | judged(whole, *sets))
+    return lines
+
+
+def fit(model: Prepared, rows: Rows) -> Prepared:
+    """The classifier trained on rows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return clone(model).fit(rows.X, rows.y, rows.weight)
+
+
+def judged(model: Any, validation: tuple, test: tuple) -> dict[str, Any]:
+    """Figures of a trained classifier."""
+    (X_val, y_val), (X_test, y_test) = validation, test
+    p_val, p = model.predict_proba(X_val)[:, 1], model.predict_proba(X_test)[:, 1]
     false_rate, recall, _ = roc_curve(y_test, p)
-    groups = np.random.default_rng(0).permutation(len(y_val)) % JACKKNIFE_GROUPS
     platt = LogisticRegression(C=1e6).fit(_logit(p_val), y_val).predict_proba(_logit(p))[:, 1]
     return {
         "ap": average_precision_score(y_test, p),
         "ap_validation": average_precision_score(y_val, p_val),
-        "ap_jackknife": [
-            round(average_precision_score(y_val[groups != g], p_val[groups != g]), 5)
-            for g in range(JACKKNIFE_GROUPS)
-        ],
         "recall_at_1": float(recall[false_rate <= 0.01].max()),
         "f1": best_f1(y_val, p_val, y_test, p),
         "f1_half": _f1(y_test, p >= 0.5),
         "brier": brier_score_loss(y_test, p),
         "brier_platt": brier_score_loss(y_test, platt),
-        "fit_seconds": seconds,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tabdiff import frames
-from tabdiff.choosing.rule import Arm, interval, is_scored, verdict
+from tabdiff.choosing.rule import MARGIN, Arm, interval, is_scored, verdict
 from tabdiff.choosing.scoring import ArmScore
 from tabdiff.schema import Column, Storage
 
@@ -71,7 +71,7 @@ class AmountReport:
     estimator: str
     n_folds: int
     notes: tuple[str, ...] = ()
-    margin: float = 1.0
+    margin: float = MARGIN
 
     @property
     def verdict(self) -> str:
@@ -221,6 +221,12 @@ class AmountReport:
 
     def _why(self, shown: Arm) -> str:
         scored = [arm for arm in self.arms[1:] if is_scored(self.scores.get(arm.name))]
+        if shown.presumed:
+            return (
+                "It helps as a rule, and is taken unless it does worse than "
+                f"{self.arms[0].name!r} by more than its standard error; no other did better than it by more "
+                f"than {self._margin}."
+            )
         best = max(scored, key=lambda arm: self.scores[arm.name].difference)
         margin = f"It did better than {self.arms[0].name!r} by more than {self._margin}"
         if best.name == shown.name:
@@ -238,7 +244,8 @@ class AmountReport:
     @property
     def _warning(self) -> str:
         """What to think of a gain that was picked out of several."""
-        n = len(self.arms) - 1
+        shown = self._shown_arm
+        n = 1 if shown is None or shown.presumed else len(self.arms) - 1
         return f" It was picked out of {n}, so part of its gain is luck." if n > 1 else ""
 
     @property

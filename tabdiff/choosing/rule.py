@@ -11,7 +11,10 @@ from typing import Any
 from tabdiff.choosing.scoring import ArmScore
 from tabdiff.errors import InputError
 
-__all__ = ["Arm", "choose", "interval", "is_scored", "verdict"]
+__all__ = ["MARGIN", "Arm", "choose", "interval", "is_scored", "verdict"]
+
+MARGIN = 1.5
+"""Standard errors by which an arm must win: with five arms that do nothing, 1 would take one in two cases."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,14 @@ class Arm:
     """One thing that was tried.
 
     n_synthetic: class to number of rows added. size: what parsimony counts: 0 for the reference, more for an
-    arm that adds more.
+    arm that adds more. presumed: whether it is known to help as a rule, so that it is taken unless it does
+    harm.
     """
 
     name: str
     n_synthetic: dict[Any, int]
     size: float
+    presumed: bool = False
 
     @property
     def n_added(self) -> int:
@@ -32,12 +37,14 @@ class Arm:
         return sum(self.n_synthetic.values())
 
 
-def choose(arms: Sequence[Arm], scores: Mapping[str, ArmScore], margin: float = 1.0) -> str:
+def choose(arms: Sequence[Arm], scores: Mapping[str, ArmScore], margin: float = MARGIN) -> str:
     """The name of the arm to use; arms[0] is the reference, to which the scores are differences.
 
-    An arm is a candidate if it is better than the reference by more than `margin` standard errors of the
-    difference. Of the candidates the smallest is taken whose difference lies within one standard error of the
-    best one's; without any, the reference. An arm without finite scores is never taken.
+    A presumed arm stands in for the reference unless it is worse by more than one standard error of the
+    difference. Another arm is a candidate if it is better than the reference by more than `margin` standard
+    errors, and by as much than the presumed arm if that stands. Of the candidates the smallest is taken whose
+    difference lies within one standard error of the best one's; without any, what stands. An arm without
+    finite scores is never taken.
 
     Source: Breiman et al. 1984, section 3.4.3 (the one-standard-error rule).
     DIFFERS: theirs takes the smallest within one error of the best, which may be the reference itself; with a
@@ -49,14 +56,19 @@ def choose(arms: Sequence[Arm], scores: Mapping[str, ArmScore], margin: float = 
         raise InputError("there is no arm to choose from. Pass at least the reference.")
     if not margin >= 0:
         raise InputError(f"margin is {margin!r}. Pass a number of standard errors, at least 0.")
+    scored = [arm for arm in arms[1:] if is_scored(scores.get(arm.name))]
+    standing, ahead = arms[0], 0.0
+    for arm in scored:
+        if arm.presumed and scores[arm.name].difference > -scores[arm.name].difference_se:
+            standing, ahead = arm, max(0.0, scores[arm.name].difference)
     candidates = [
         arm
-        for arm in arms[1:]
-        if is_scored(scores.get(arm.name))
-        and scores[arm.name].difference > margin * scores[arm.name].difference_se
+        for arm in scored
+        if not arm.presumed
+        and scores[arm.name].difference - ahead > max(0.0, margin * scores[arm.name].difference_se)
     ]
     if not candidates:
-        return arms[0].name
+        return standing.name
     best = scores[max(candidates, key=lambda arm: scores[arm.name].difference).name]
     near = [arm for arm in candidates if scores[arm.name].difference >= best.difference - best.difference_se]
     return min(near, key=lambda arm: (arm.size, -scores[arm.name].difference)).name

@@ -24,7 +24,8 @@ UNKNOWN = ArmScore((math.nan, 0.4), math.nan, math.nan, math.nan, math.nan)
 
 def report(chosen, doubled, balanced, **more):
     scores = {"none": NONE, "doubled": doubled, "to 1:1": balanced}
-    return AmountReport(ARMS, scores, chosen, "average_precision", "LogisticRegression", 2, **more)
+    how = "average_precision", "LogisticRegression", 2
+    return AmountReport(ARMS, scores, chosen, *how, **({"margin": 1.0} | more))
 
 
 def test_the_text_of_a_gain():

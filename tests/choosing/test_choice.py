@@ -43,6 +43,30 @@ def test_the_choice_by_hand(numbers, margin, expected):
     assert choose(ARMS, scores(balanced=balanced, doubled=doubled, third=third), margin) == expected
 
 
+PRESUMED = (*ARMS[:2], Arm("light", {"fraud": 900}, 3.0, presumed=True), *ARMS[2:])
+
+PRESUMPTIONS = {
+    "nothing speaks against it": ((-0.01, 0.02), (0.02, 0.02), "light"),
+    "it does harm": ((-0.03, 0.02), (0.02, 0.02), "none"),
+    "it does harm, another helps": ((-0.03, 0.02), (0.031, 0.02), "doubled"),
+    "another is better than it by the margin": ((0.01, 0.02), (0.041, 0.02), "doubled"),
+    "another is better, but not by the margin": ((0.02, 0.02), (0.049, 0.02), "light"),
+    "worse than none within its error: others are measured against none": (
+        (-0.01, 0.02),
+        (0.031, 0.02),
+        "doubled",
+    ),
+    "it has no score": ((math.nan, 0.02), (0.02, 0.02), "none"),
+}
+
+
+@pytest.mark.parametrize(("light", "doubled", "expected"), PRESUMPTIONS.values(), ids=PRESUMPTIONS)
+def test_a_presumed_arm_stands_unless_it_does_harm(light, doubled, expected):
+    found = scores(balanced=(-0.1, 0.01), doubled=doubled, third=(-0.1, 0.01))
+    found["light"] = ArmScore((), 0.4 + light[0], 0.02, *light)
+    assert choose(PRESUMED, found, 1.5) == expected
+
+
 def test_of_equally_large_arms_the_better_one_is_taken():
     arms = (ARMS[0], Arm("a", {1: 5}, 1.0), Arm("b", {1: 5}, 1.0))
     found = {name: ArmScore((), 0.4 + gain, 0.1, gain, 0.02) for name, gain in (("a", 0.04), ("b", 0.05))}
