@@ -12,15 +12,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from tabdiff.amounts import rows_asked
 from tabdiff.calibration import Calibration, fit_calibration
-from tabdiff.choosing import AmountReport, Arm, HeldOut, choose, score_arms
 from tabdiff.errors import InputError
-from tabdiff.inputs import class_labels, read_table
-from tabdiff.oversampling import DiffusionOverSampler
-from tabdiff.seeds import seed_sequence
-from tabdiff.sources import RowSource, SamplerSource
-from tabdiff.tuning import (
+from tabdiff.imbalance.amounts import rows_asked
+from tabdiff.imbalance.choosing import AmountReport, Arm, HeldOut, choose, score_arms
+from tabdiff.imbalance.sources import RowSource, SamplerSource
+from tabdiff.imbalance.tuning import (
     Folds,
     Plan,
     TrainingRows,
@@ -32,6 +29,9 @@ from tabdiff.tuning import (
     tried,
     weight_parameter,
 )
+from tabdiff.inputs import class_labels, read_table
+from tabdiff.oversampling import DiffusionOverSampler
+from tabdiff.seeds import seed_sequence
 
 __all__ = ["AugmentedClassifier"]
 

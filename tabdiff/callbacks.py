@@ -26,6 +26,7 @@ __all__ = [
     "Start",
     "calling",
     "fit_task",
+    "is_watched",
     "part_of",
     "together",
     "with_callbacks",
@@ -128,6 +129,11 @@ with_callbacks: Any = _unchanged if _sklearn is None else _sklearn.with_callback
 
 CALLS_BETWEEN = 0 if _sklearn is None else 1
 """How many calls the decorator puts between a caller and the method, for warnings that name the caller."""
+
+
+def is_watched(estimator: Any) -> bool:
+    """Whether scikit-learn's callbacks are set on it, which may end training early."""
+    return bool(getattr(estimator, "_skl_callbacks", None))
 
 
 @contextmanager

@@ -16,30 +16,31 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length
 
 from tabdiff import frames
-from tabdiff.acceptance import fit_judge
-from tabdiff.amounts import rows_asked
-from tabdiff.boosting import BoostedTrees
 from tabdiff.callbacks import (
     CALLS_BETWEEN,
     CallbackSupport,
     Start,
     fit_task,
+    is_watched,
     part_of,
     together,
     with_callbacks,
 )
 from tabdiff.cells import take
-from tabdiff.choosing import AmountReport, choose, score_arms
 from tabdiff.errors import AugmentationNotHelpfulWarning, InputError, SmallClassWarning
 from tabdiff.frames import RowTemplate, Template
-from tabdiff.generators import CACHE, Generator, fingerprint, generator_of
+from tabdiff.imbalance.acceptance import Judge, fit_judge
+from tabdiff.imbalance.amounts import rows_asked
+from tabdiff.imbalance.boosting import BoostedTrees
+from tabdiff.imbalance.choosing import AmountReport, choose, score_arms
+from tabdiff.imbalance.generators import CACHE, Generator, fingerprint, generator_of
+from tabdiff.imbalance.sources import MIN_CLASS_ROWS, GeneratorSource, Part, SyntheticRows, plain
+from tabdiff.imbalance.tuning import Folds, TrainingRows, folds_of, plans_of_amounts, tried
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
 from tabdiff.progress import training_bar
 from tabdiff.schema import Column
 from tabdiff.seeds import seed_sequence
-from tabdiff.sources import MIN_CLASS_ROWS, GeneratorSource, Part, SyntheticRows, plain
-from tabdiff.tables import TableConfig, learn_table
-from tabdiff.tuning import Folds, TrainingRows, folds_of, plans_of_amounts, tried
+from tabdiff.tables import LearnedTable, TableConfig, learn_table
 
 __all__ = ["DiffusionOverSampler", "warn_of_small_classes"]
 
@@ -115,8 +116,8 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
     ----------
     sampling_strategy_ : dict
         Class to number of rows that were added.
-    report_ : AmountReport
-        With "tuned": the amounts tried, their scores with intervals, what was chosen and why. `print` it.
+    report_ : AmountReport or None
+        With "tuned" the amounts tried, their scores with intervals, what was chosen and why: `print` it.
     synthetic_mask_ : ndarray of shape (n_rows_out,), bool
         True where the resampled row is synthetic. Originals come first, in their order.
     n_synthetic_ : int
@@ -236,7 +237,7 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         """
         self._validate_params()
         table, classes, _ = self._check_X_y(X, y)
-        self.generator_, self.model_ = None, None
+        self.generator_, self.model_, self.report_ = None, None, None
         with fit_task(self) as task:
             new = self._fit_resample((X, *table), classes, task)
         _, first = np.unique(classes, return_index=True)
@@ -372,19 +373,19 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         """Learn rows, or find what has learned them."""
         fit_seed, judge_seed = seed, np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1))
 
-        def learned() -> Generator:
-            table = learn_table(columns, codes, len(classes), config, fit_seed, progress)
-            return Generator(table, classes)
-
-        def judged():
+        def judge() -> Judge | None:
             return None if self.accept is None else fit_judge(columns, codes, len(classes), judge_seed)
 
+        def learned() -> tuple[LearnedTable, Judge | None]:
+            return learn_table(columns, codes, len(classes), config, fit_seed, progress), judge()
+
         if self.generator is not None:
-            return Part(generator_of(self.generator, columns, classes), columns, codes, judged())
-        key = fingerprint(columns, codes, config, seed)
-        generator = CACHE.get_or_make(key, learned)
-        judge_key = None if key is None else f"{key} {self.accept}"
-        return Part(replace(generator, classes=classes), columns, codes, CACHE.get_or_make(judge_key, judged))
+            return Part(generator_of(self.generator, columns, classes), columns, codes, judge())
+        # what a callback has stopped early is no model to be found again
+        others = len(classes), self.accept
+        key = None if is_watched(self) else fingerprint(columns, codes, config, seed, *others)
+        table, judged = CACHE.get_or_make(key, learned)
+        return Part(Generator(table, classes), columns, codes, judged)
 
     def _seeds(self) -> list[np.random.SeedSequence]:
         """Of learning, of drawing, of splitting and of scoring."""

@@ -40,6 +40,10 @@ FACE = Rule(
     "saving schema seeds storage tables targets training",
     "imblearn numpy sklearn",
 )
+IMBALANCE_FACE = Rule(
+    "calibration callbacks cells errors frames imbalance inputs oversampling progress schema seeds tables",
+    "imblearn numpy sklearn",
+)
 FRAMES = Rule("errors frames schema", "narwhals numpy pandas polars pyarrow")
 PRIVACY = Rule(
     "evaluation.comparison evaluation.estimates evaluation.intervals evaluation.neighbours "
@@ -50,7 +54,7 @@ PRIVACY = Rule(
 UTILITY = Rule("evaluation.comparison evaluation.estimates evaluation.registry evaluation.utility", "numpy")
 
 RULES = {
-    "tabdiff": Rule("estimators evaluation.judging oversampling"),
+    "tabdiff": Rule("augmented calibration estimators evaluation.judging oversampling"),
     "tabdiff.errors": Rule(),
     "tabdiff.seeds": Rule("errors", "numpy"),
     "tabdiff.schema": Rule("errors", "numpy"),
@@ -169,20 +173,34 @@ RULES = {
     "tabdiff.saving": Rule("errors frames inputs tables", "numpy"),
     "tabdiff.progress": Rule("training", "tqdm"),
     "tabdiff.inputs": Rule("errors frames schema tables", "numpy sklearn"),
-    "tabdiff.amounts": Rule("errors", "imblearn numpy"),
-    "tabdiff.generators": Rule("errors inputs schema tables", "numpy sklearn"),
     "tabdiff.estimators": FACE,
-    "tabdiff.oversampling": FACE,
+    "tabdiff.oversampling": IMBALANCE_FACE,
+    "tabdiff.augmented": IMBALANCE_FACE,
+    "tabdiff.imbalance": Rule(),
+    "tabdiff.imbalance.amounts": Rule("errors", "imblearn numpy"),
+    "tabdiff.imbalance.generators": Rule("errors inputs schema tables", "numpy sklearn"),
+    "tabdiff.imbalance.boosting": Rule("cells errors inputs schema", "numpy sklearn"),
+    "tabdiff.imbalance.acceptance": Rule("cells imbalance.boosting schema", "numpy sklearn"),
+    "tabdiff.imbalance.sources": Rule(
+        "cells errors frames imbalance.acceptance imbalance.generators progress schema", "numpy sklearn"
+    ),
+    "tabdiff.imbalance.tuning": Rule(
+        "errors frames imbalance.amounts imbalance.choosing imbalance.sources", "numpy sklearn"
+    ),
+    "tabdiff.imbalance.choosing": Rule("imbalance.choosing"),
+    "tabdiff.imbalance.choosing.answers": Rule("errors", "numpy sklearn"),
+    "tabdiff.imbalance.choosing.measures": Rule("errors imbalance.choosing.answers", "numpy sklearn"),
+    "tabdiff.imbalance.choosing.scoring": Rule(
+        "errors imbalance.choosing.answers imbalance.choosing.measures", "numpy"
+    ),
+    "tabdiff.imbalance.choosing.rule": Rule("errors imbalance.choosing.scoring"),
+    "tabdiff.imbalance.choosing.report": Rule(
+        "frames imbalance.choosing.rule imbalance.choosing.scoring schema", "numpy"
+    ),
     "tabdiff.calibration": Rule("calibration"),
     "tabdiff.calibration.priors": Rule("errors", "numpy"),
     "tabdiff.calibration.correction": Rule("calibration.priors errors", "imblearn numpy sklearn"),
     "tabdiff.calibration.learning": Rule("calibration.priors errors", "numpy sklearn"),
-    "tabdiff.choosing": Rule("choosing"),
-    "tabdiff.choosing.answers": Rule("errors", "numpy sklearn"),
-    "tabdiff.choosing.measures": Rule("choosing.answers errors", "numpy sklearn"),
-    "tabdiff.choosing.scoring": Rule("choosing.answers choosing.measures errors", "numpy"),
-    "tabdiff.choosing.rule": Rule("choosing.scoring errors"),
-    "tabdiff.choosing.report": Rule("choosing.rule choosing.scoring frames schema", "numpy"),
     "tabdiff.evaluation": Rule(
         "evaluation.audit evaluation.comparison evaluation.estimates evaluation.fidelity evaluation.judging "
         "evaluation.pooling evaluation.privacy evaluation.published evaluation.reading evaluation.registry "

@@ -16,11 +16,11 @@ import numpy as np
 from sklearn.base import clone
 
 from tabdiff import frames
-from tabdiff.acceptance import MOST_DRAWN, Judge, plausible_rows
 from tabdiff.cells import joined, take
 from tabdiff.errors import InputError
 from tabdiff.frames import RowTemplate, Template
-from tabdiff.generators import Generator
+from tabdiff.imbalance.acceptance import MOST_DRAWN, Judge, plausible_rows
+from tabdiff.imbalance.generators import Generator
 from tabdiff.progress import sampling_bar
 from tabdiff.schema import Column
 
@@ -107,7 +107,8 @@ class GeneratorSource:
         chosen = range(len(self.parts)) if part is None else [part]
         drawn: list[list[Column]] = []
         sureness: list[np.ndarray | None] = []
-        first_row = 0
+        # models of parts do not know the identifiers of each other's rows, which are often numbered through
+        first_row = len(self.parts[0].codes) * len(self.parts) if len(self.parts) > 1 else 0
         for label, n in wanted.items():
             for place, share in zip(chosen, _shared(n, len(chosen)), strict=True):
                 if share:

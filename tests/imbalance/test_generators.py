@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from tabdiff import DiffusionOverSampler, TableSynthesizer, frames
 from tabdiff.constraints import Inequality, Predicate
 from tabdiff.errors import InputError, SchemaError
-from tabdiff.generators import CACHE, Generator, GeneratorCache, fingerprint, generator_of
+from tabdiff.imbalance.generators import CACHE, Generator, GeneratorCache, fingerprint, generator_of
 from tabdiff.inputs import class_labels
 from tabdiff.schema import Column, Storage, TableSchema, infer_schema
 from tabdiff.tables import TableConfig, learn_table

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tabdiff.boosting import TableCodes
 from tabdiff.cells import take
+from tabdiff.imbalance.boosting import TableCodes
 from tabdiff.schema import Column
 
 __all__ = ["MOST_DRAWN", "Judge", "fit_judge", "plausible_rows"]

@@ -7,9 +7,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
 
-from tabdiff.choosing import Arm, HeldOut, Remembered, choose, held_out, score_arms, verdict
-from tabdiff.choosing.scoring import _left_out
 from tabdiff.errors import InputError
+from tabdiff.imbalance.choosing import Arm, HeldOut, Remembered, choose, held_out, score_arms, verdict
+from tabdiff.imbalance.choosing.scoring import _left_out
 
 MEAN = make_scorer(lambda y, predicted: float(np.mean(predicted)), response_method="predict_proba")
 

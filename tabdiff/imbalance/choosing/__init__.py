@@ -9,10 +9,10 @@ report     what was tried and found, for people
 
 from __future__ import annotations
 
-from tabdiff.choosing.answers import HeldOut, Remembered, held_out
-from tabdiff.choosing.report import AmountReport
-from tabdiff.choosing.rule import Arm, choose, verdict
-from tabdiff.choosing.scoring import ArmScore, score_arms
+from tabdiff.imbalance.choosing.answers import HeldOut, Remembered, held_out
+from tabdiff.imbalance.choosing.report import AmountReport
+from tabdiff.imbalance.choosing.rule import Arm, choose, verdict
+from tabdiff.imbalance.choosing.scoring import ArmScore, score_arms
 
 __all__ = [
     "AmountReport",

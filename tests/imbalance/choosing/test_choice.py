@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from tabdiff.choosing import Arm, ArmScore, choose, verdict
-from tabdiff.choosing.rule import interval
 from tabdiff.errors import InputError
+from tabdiff.imbalance.choosing import Arm, ArmScore, choose, verdict
+from tabdiff.imbalance.choosing.rule import interval
 
 ARMS = (
     Arm("none", {}, 0.0),

@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tabdiff import frames
-from tabdiff.boosting import MAX_LEVELS, BoostedTrees, TableCodes
+from tabdiff.imbalance.boosting import MAX_LEVELS, BoostedTrees, TableCodes
 
 
 def columns_of(frame):

@@ -15,9 +15,9 @@ from sklearn.metrics import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
-from tabdiff.choosing import HeldOut, Remembered, held_out
-from tabdiff.choosing.measures import measure_of
 from tabdiff.errors import InputError
+from tabdiff.imbalance.choosing import HeldOut, Remembered, held_out
+from tabdiff.imbalance.choosing.measures import measure_of
 
 LABELS = {
     "int": np.array([0, 1]),

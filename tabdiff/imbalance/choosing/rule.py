@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-from tabdiff.choosing.scoring import ArmScore
 from tabdiff.errors import InputError
+from tabdiff.imbalance.choosing.scoring import ArmScore
 
 __all__ = ["MARGIN", "Arm", "choose", "interval", "is_scored", "verdict"]
 

@@ -17,10 +17,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from tabdiff import frames
-from tabdiff.amounts import candidate_amounts
-from tabdiff.choosing import Arm, HeldOut, held_out
 from tabdiff.errors import InputError
-from tabdiff.sources import RowSource, SyntheticRows
+from tabdiff.imbalance.amounts import candidate_amounts
+from tabdiff.imbalance.choosing import Arm, HeldOut, held_out
+from tabdiff.imbalance.sources import RowSource, SyntheticRows
 
 __all__ = [
     "Folds",
@@ -161,7 +161,7 @@ def _weights_of(new: SyntheticRows, y: np.ndarray, weight: np.ndarray, light: bo
     """Weights of synthetic rows: the mean of the real rows of their class.
 
     If light, those of a class weigh together half as much as its real ones, each in proportion to the
-    probability of its class by a classifier of the real rows: rows that the generator strayed to weigh little.
+    probability of its class by a classifier of the real rows: stray rows hardly weigh.
     """
     weights = np.ones(len(new.y))
     for label in np.unique(new.y):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tabdiff import frames
-from tabdiff.choosing.rule import MARGIN, Arm, interval, is_scored, verdict
-from tabdiff.choosing.scoring import ArmScore
+from tabdiff.imbalance.choosing.rule import MARGIN, Arm, interval, is_scored, verdict
+from tabdiff.imbalance.choosing.scoring import ArmScore
 from tabdiff.schema import Column, Storage
 
 __all__ = ["AmountReport"]
@@ -51,7 +51,7 @@ class AmountReport:
 
     Examples
     --------
-    >>> from tabdiff.choosing import AmountReport, Arm, ArmScore
+    >>> from tabdiff.imbalance.choosing import AmountReport, Arm, ArmScore
     >>> arms = Arm("none", {}, 0.0), Arm("doubled", {"fraud": 90}, 1.0)
     >>> scores = {
     ...     "none": ArmScore((0.40, 0.42), 0.41, 0.02, 0.0, 0.0),

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from tabdiff.choosing import AmountReport, Arm, ArmScore
 from tabdiff.errors import InputError
+from tabdiff.imbalance.choosing import AmountReport, Arm, ArmScore
 
 ARMS = (
     Arm("none", {}, 0.0),

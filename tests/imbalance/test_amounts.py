@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
-from tabdiff.amounts import Amount, candidate_amounts, rows_asked
 from tabdiff.errors import InputError
+from tabdiff.imbalance.amounts import Amount, candidate_amounts, rows_asked
 
 
 def rows(**counts):

@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import get_scorer, get_scorer_names
 
-from tabdiff.choosing.answers import Classes, HeldOut, Remembered
 from tabdiff.errors import InputError
+from tabdiff.imbalance.choosing.answers import Classes, HeldOut, Remembered
 
 __all__ = ["Measure", "measure_of"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tabdiff.choosing.answers import HeldOut
-from tabdiff.choosing.measures import measure_of
 from tabdiff.errors import InputError
+from tabdiff.imbalance.choosing.answers import HeldOut
+from tabdiff.imbalance.choosing.measures import measure_of
 
 __all__ = ["ArmScore", "score_arms"]
 

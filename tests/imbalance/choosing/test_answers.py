@@ -6,9 +6,9 @@ from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import get_scorer
 
-from tabdiff.choosing import HeldOut, Remembered, held_out
-from tabdiff.choosing.answers import Classes
 from tabdiff.errors import InputError
+from tabdiff.imbalance.choosing import HeldOut, Remembered, held_out
+from tabdiff.imbalance.choosing.answers import Classes
 
 SCORERS = ["roc_auc", "average_precision", "f1", "neg_brier_score", "balanced_accuracy", "neg_log_loss"]
 

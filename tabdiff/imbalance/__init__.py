@@ -1,0 +1,10 @@
+"""Rare classes: how many synthetic rows, from where, which of them are kept, and whether they help.
+
+amounts     how many rows of each class are asked for, or tried
+generators  a learned table as a maker of rows of given classes; those learned lately
+acceptance  which rows are kept, by a classifier of the real rows
+sources     rows from one model, or from one for each fold
+tuning      remedies tried by cross-validation
+choosing    scores, the choice and the report in words
+boosting    boosted trees on frames as they are
+"""
