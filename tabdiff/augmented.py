@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -150,7 +151,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = get_tags(self.estimator).input_tags.allow_nan
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
@@ -224,7 +225,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         classes : ndarray of shape (n_rows,)
             One of `classes_` for each row.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        place = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[place]
 
     def _plans(self, y: np.ndarray) -> tuple[list[Plan], str | None]:
         """What is tried, nothing first, and the name of the plan that is taken in any case."""
@@ -293,15 +295,14 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 def _training_rows(X: Any, y: Any, sample_weight: Any, n_rows: int) -> TrainingRows:
-    labels = class_labels(y)
-    check_classification_targets(labels)
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
+    labels = np.asarray(class_labels(y))
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise InputError("Input y contains NaN or infinity. Give each row a class.")
+    if labels.ndim == 2 and labels.shape[1] > 1:
         raise InputError(f"y has shape {labels.shape}. Pass one class for each row, of shape (n_rows,).")
-    if len(labels) != n_rows:
-        check_consistent_length(np.empty(n_rows), labels)
+    labels = column_or_1d(labels, warn=True)
+    check_classification_targets(labels)
+    check_consistent_length(np.empty(n_rows), labels)
     weight = None
     if sample_weight is not None:
         weight = np.asarray(sample_weight, dtype=np.float64)
@@ -310,6 +311,15 @@ def _training_rows(X: Any, y: Any, sample_weight: Any, n_rows: int) -> TrainingR
                 f"sample_weight has shape {weight.shape}. Pass one finite number of at least 0 for each of "
                 f"the {n_rows} rows."
             )
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise InputError(f"y holds one class, {classes.tolist()[0]!r}. A classifier needs two at least.")
+    weightless = [] if weight is None else np.setdiff1d(classes, labels[weight > 0]).tolist()
+    if weightless:
+        raise InputError(
+            f"sample_weight is zero in all rows of class {weightless[0]!r}. Give some rows of each "
+            "class a weight above 0, or leave the class out."
+        )
     return TrainingRows(X, labels, weight)
 
 

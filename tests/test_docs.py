@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import tabdiff
-from tabdiff import DiffusionOverSampler, TableSynthesizer, tables
+from tabdiff import AugmentedClassifier, DiffusionOverSampler, PriorCorrection, TableSynthesizer, tables
 
 ROOT = Path(__file__).parents[1]
 MODULES = ["tabdiff", *(module.name for module in pkgutil.walk_packages(tabdiff.__path__, "tabdiff."))]
-CLASSES = [DiffusionOverSampler, TableSynthesizer]
+CLASSES = [AugmentedClassifier, DiffusionOverSampler, PriorCorrection, TableSynthesizer]
+META = [AugmentedClassifier, PriorCorrection]
 
 
 @pytest.fixture
@@ -104,6 +106,8 @@ def test_every_constructor_parameter_is_documented_with_its_default(public):
     documented, actual = section(public.__doc__, "Parameters"), parameters(public.__init__)
     assert list(documented) == list(actual) or sorted(documented) == sorted(actual)
     for name, parameter in actual.items():
+        if parameter.default is inspect.Parameter.empty:
+            continue
         shown = f'"{parameter.default}"' if isinstance(parameter.default, str) else repr(parameter.default)
         assert f"default={shown}\n" in documented[name], name
 
@@ -114,7 +118,9 @@ def test_every_method_documents_its_arguments(public):
         if name.startswith("_") or not inspect.isfunction(method):
             continue
         documented = section(method.__doc__, "Parameters")
-        assert list(documented) == list(parameters(method)), f"{public.__name__}.{name}"
+        assert [key.lstrip("*") for key in documented] == list(parameters(method)), (
+            f"{public.__name__}.{name}"
+        )
         assert section(method.__doc__, "Returns"), f"{public.__name__}.{name}"
         for argument, parameter in parameters(method).items():
             if parameter.default not in (inspect.Parameter.empty, None):
@@ -124,10 +130,17 @@ def test_every_method_documents_its_arguments(public):
 def fitted(public):
     X = np.random.default_rng(0).normal(size=(60, 2))
     X[:, 1] = np.repeat([0, 1], [35, 25])
-    model = public(random_state=0, max_steps=1, sampling_steps=1)
+    brief = {"random_state": 0, "max_steps": 1, "sampling_steps": 1}
+    arguments = {
+        AugmentedClassifier: (LogisticRegression(), DiffusionOverSampler(**brief)),
+        PriorCorrection: (LogisticRegression(),),
+    }
+    model = public(*arguments[public]) if public in META else public(**brief)
     names = {name for name in vars(model) if name.endswith("_")}
     if public is DiffusionOverSampler:
         model.fit_resample(X, X[:, 1])
+    elif public in META:
+        model.fit(X, X[:, 1])
     else:
         model.fit(X)
     assert not names, "a constructor sets no fitted attribute"

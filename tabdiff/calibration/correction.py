@@ -55,8 +55,10 @@ class PriorCorrection(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         The fitted estimator.
     classes_ : ndarray of shape (n_classes,)
         The classes.
-    prior_train_, prior_true_ : ndarray of shape (n_classes,)
-        The shares that were used, in the order of `classes_`.
+    prior_train_ : ndarray of shape (n_classes,)
+        The shares of the classes that the estimator saw, in the order of `classes_`.
+    prior_true_ : ndarray of shape (n_classes,)
+        Their true shares.
     n_features_in_ : int
         Number of columns of X, if the estimator notes it.
     feature_names_in_ : ndarray of shape (n_features_in_,)

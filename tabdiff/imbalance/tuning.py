@@ -118,8 +118,8 @@ def folds_of(cv: Any, X: Any, y: np.ndarray, groups: Any, seed: np.random.SeedSe
         lacking = np.setdiff1d(classes, y[train])
         if len(lacking):
             raise InputError(
-                f"the training rows of split {place} have none of class {lacking[0]!r}. Choose fewer splits, "
-                "or splits that keep all classes."
+                f"the training rows of split {place} have none of class {lacking.tolist()[0]!r}. Choose fewer "
+                "splits, or splits that keep all classes."
             )
     return [(np.asarray(train), np.asarray(test)) for train, test in splits]
 
