@@ -284,10 +284,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """What brings probabilities back, by what the classifiers of the folds said of held-out rows."""
         priors = self._prior_train, _shares(real)
         if not held:
-            how = self.calibrate if self.calibrate in (None, "prior") else "auto"
-            if how == "auto":
-                how = "prior"
-            return fit_calibration(how, np.tile(priors[0], (len(codes), 1)), codes, *priors)
+            method = "none" if self.calibrate is None or np.allclose(*priors) else "prior"
+            return Calibration(method, priors if method == "prior" else ()), {}
         rows = np.concatenate([test for _, test in folds])
         said = np.concatenate([each.answers.predict_proba(np.arange(len(each.y))) for each in held])
         weight = None if real.weight is None else real.weight[rows]

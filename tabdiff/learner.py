@@ -26,6 +26,8 @@ __all__ = [
     "bf16_pays",
 ]
 
+LEAST_HELD_OUT = 1000
+
 Model = TypeVar("Model", bound=nn.Module)
 Result = TypeVar("Result")
 RowLoss = Callable[..., Tensor]
@@ -39,11 +41,11 @@ class TrainingConfig:
 
     max_steps and max_seconds both end the run, whichever comes first; after a linear warm-up the learning
     rate follows a cosine to zero over whichever is nearer its end. patience counts evaluations in a row whose
-    held-out loss is worse than the best by more than the share `tolerance` (samples still improve while this
-    loss is flat); 0 turns early stopping off. ema_decay is lowered so that the average spans at most a tenth
-    of the steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards: equal parts of each
-    batch, computed side by side and added in order; part of the configuration, not of the machine, as it
-    decides the last bits.
+    held-out loss is worse than the best by more than the share `tolerance` and than chance (samples still
+    improve while this loss is flat); 0 turns early stopping off. ema_decay is lowered so that the average
+    spans at most a tenth of the steps. amp: "auto" uses bfloat16 where the hardware gains from it. shards:
+    equal parts of each batch, computed side by side and added in order; part of the configuration, not of the
+    machine, as it decides the last bits.
     """
 
     max_steps: int = 3000
@@ -232,17 +234,22 @@ class Learner(Generic[Model]):
 
         return self.workers.run(call)
 
-    def held_out_loss(self, held_out: TrainingData) -> float:
-        """Mean loss of the averaged network with the same noise every time."""
+    def held_out_losses(self, held_out: TrainingData) -> Tensor:
+        """Losses of the rows by the averaged network, with the same noise every time: (n,) float64.
+
+        A few rows are noised several times each, as the loss depends more on the noise than on the row.
+        """
         fixed = torch.Generator(self.device).manual_seed(0)
+        n_draws = -(-LEAST_HELD_OUT // len(held_out))
 
-        def total(part: slice) -> Tensor:
-            return held_out.loss(self.row_loss, self.average.model, part, fixed).sum()
+        def of_part(part: slice) -> Tensor:
+            return held_out.loss(self.row_loss, self.average.model, part, fixed).double()
 
-        def all_parts() -> float:
+        def all_parts() -> Tensor:
+            parts = [slice(i, i + 2048) for i in range(0, len(held_out), 2048)]
             with torch.no_grad(), self.autocast():
-                parts = (slice(i, i + 2048) for i in range(0, len(held_out), 2048))
-                return float(sum(total(part) for part in parts)) / len(held_out)
+                draws = [torch.cat([of_part(part) for part in parts]) for _ in range(n_draws)]
+            return torch.stack(draws).mean(0)
 
         return self.workers.run(all_parts)
 

@@ -118,7 +118,7 @@ def train(
 
     model, data and held_out are on the device of `generator`; `model` is trained in place, the returned
     network is a copy in evaluation mode. The held-out loss is always taken with the same noise, so that its
-    values can be compared; with patience the last average within the tolerance of the best is kept,
+    values can be compared; with patience the last average that is not worse than the best is kept,
     otherwise the last of all. The first watcher that asks to stop is obeyed; its weights are kept unless
     those of the best held-out loss are older.
 
@@ -144,9 +144,9 @@ def train(
             history.seconds = time.perf_counter() - started
             history.progress = _progress(history, config)
             if history.progress >= 1 or history.n_steps % config.evaluate_every == 0:
-                _record(history, learner, held_out)
-                if held_out is not None:
-                    best.offer(history.held_out[-1], history.n_steps, learner.average.model)
+                losses = _record(history, learner, held_out)
+                if losses is not None:
+                    best.offer(losses, history.n_steps, learner.average.model)
                 stop = run.ask()
             ended = on_step is not None and on_step(history.n_steps, history) is True
             if ended or stop is not None or (config.patience and best.waited >= config.patience):
@@ -222,28 +222,36 @@ def _keep(model: nn.Module, history: History, best: _Best | None, stop: Stop | N
 
 @dataclass
 class _Best:
-    """The best held-out loss so far, and the last weights that were no worse by more than a share."""
+    """The best held-out losses so far, and the last weights that were not worse than they.
+
+    Worse is a mean loss that is greater by more than a share of the best, and by more than two standard
+    errors of the difference row by row: on a hundred rows an untrained network may win by chance.
+    """
 
     tolerance: float
-    loss: float = math.inf
+    losses: Tensor | None = None
     weights: dict[str, Tensor] | None = None
     step: int = 0
     waited: int = 0
 
-    def offer(self, loss: float, step: int, model: nn.Module) -> None:
-        self.loss = min(self.loss, loss)
+    def offer(self, losses: Tensor, step: int, model: nn.Module) -> None:
+        """Compare the held-out losses of the rows, (n,), after a step with the best."""
+        if self.losses is None or losses.mean() < self.losses.mean():
+            self.losses = losses
         self.waited += 1
-        if loss <= (1 + self.tolerance) * self.loss:
+        worse = losses - self.losses
+        by_chance = 2 * float(worse.std()) / len(worse) ** 0.5 if len(worse) > 1 else math.inf
+        if float(worse.mean()) <= max(self.tolerance * float(self.losses.mean()), by_chance):
             self.waited = 0
             self.step, self.weights = step, weights_of(model)
 
     def state(self) -> State:
         """All but the tolerance."""
-        return {"loss": self.loss, "weights": self.weights, "step": self.step, "waited": self.waited}
+        return {"losses": self.losses, "weights": self.weights, "step": self.step, "waited": self.waited}
 
     def restore(self, state: State) -> None:
         """Go on where `state` was taken."""
-        self.loss, self.weights = state["loss"], state["weights"]
+        self.losses, self.weights = state["losses"], state["weights"]
         self.step, self.waited = state["step"], state["waited"]
 
 
@@ -266,7 +274,8 @@ def _reason(history: History, config: TrainingConfig, ended: bool) -> str:
     return "callback" if ended else "held-out loss"
 
 
-def _record(history: History, learner: Learner, held_out: TrainingData | None) -> None:
+def _record(history: History, learner: Learner, held_out: TrainingData | None) -> Tensor | None:
+    """Note where training stands; returns the held-out losses, (n,)."""
     mean = learner.mean_loss(history.n_steps - (history.steps[-1] if history.steps else 0))
     if not math.isfinite(mean):
         raise TrainingError(
@@ -276,5 +285,8 @@ def _record(history: History, learner: Learner, held_out: TrainingData | None) -
     history.steps.append(history.n_steps)
     history.loss.append(mean)
     history.elapsed.append(history.seconds)
-    if held_out is not None:
-        history.held_out.append(learner.held_out_loss(held_out))
+    if held_out is None:
+        return None
+    losses = learner.held_out_losses(held_out)
+    history.held_out.append(float(losses.mean()))
+    return losses

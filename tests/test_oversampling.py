@@ -18,11 +18,14 @@ from imblearn.pipeline import make_pipeline
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer, recall_score
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.preprocessing import OrdinalEncoder
 
-from tabdiff import DiffusionOverSampler
-from tabdiff.errors import SmallClassWarning
+from tabdiff import DiffusionOverSampler, TableSynthesizer, oversampling
+from tabdiff.errors import AugmentationNotHelpfulWarning, InputError, SmallClassWarning
 
 N, N_RARE = 100, 30
 BINARY = np.repeat([0, 1], [N - N_RARE, N_RARE])
@@ -428,7 +431,7 @@ def test_progress_is_shown_only_when_asked_for(capsys):
     assert out == ""
     assert "learning" in err
     assert "sampling 1" in err
-    assert "40/40" in err
+    assert "640/640" in err  # drawn, of which 40 are kept
 
 
 # --- as a step of other people's machinery --------------------------------------------------------------
@@ -529,3 +532,176 @@ def test_refusals_are_worded_as_in_imbalanced_learn(y, strategy, message):
             warnings.simplefilter("ignore")
             resampler.fit_resample(X, y)
         assert message in str(error.value).replace(type(resampler).__name__, "DiffusionOverSampler")
+
+
+# --- beyond imbalanced-learn's amounts --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "added"),
+    [
+        ({"sampling_strategy": "x2"}, {0: 0, 1: 20, 2: 30}),
+        ({"sampling_strategy": {1: "x1.5", 2: 40}}, {0: 0, 1: 10, 2: 10}),
+        ({"n_synthetic": {2: 7}}, {0: 0, 1: 0, 2: 7}),
+        ({"n_synthetic": 50}, {0: 0, 1: 30, 2: 20}),  # they lack 30 and 20
+    ],
+    ids=str,
+)
+def test_multiples_and_numbers_of_rows_to_add(arguments, added):
+    _, y = sampler(**arguments).fit_resample(mixed_table(), THREE)
+    assert Counter(y[N:].tolist()) == {k: n for k, n in added.items() if n}
+
+
+def test_a_ratio_above_1_makes_the_rare_class_the_larger():
+    _, y = sampler(sampling_strategy=1.5).fit_resample(mixed_table(), BINARY)
+    assert Counter(y.tolist()) == {0: 70, 1: 105}
+
+
+def test_a_number_to_be_predicted_is_refused_with_advice():
+    y = np.random.default_rng(0).normal(size=N)
+    with pytest.raises(InputError, match=r"continuous.*cut it into\s+classes"):
+        sampler().fit_resample(mixed_table(), y)
+
+
+# --- a tuned amount ---------------------------------------------------------------------------------------
+
+
+def noisy(n_rows=300, n_rare=40, shift=1.5):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [n_rows - n_rare, n_rare])
+    return pd.DataFrame({"x": rng.normal(size=n_rows) + shift * y, "z": rng.normal(size=n_rows)}), y
+
+
+def tuned(**arguments):
+    return sampler(sampling_strategy="tuned", estimator=LogisticRegression(), **arguments)
+
+
+def test_tuned_adds_what_its_report_says():
+    X, y = noisy()
+    resampler = tuned(scoring="balanced_accuracy")  # at a threshold of a half, more rows help for sure
+    X_res, y_res = resampler.fit_resample(X, y)
+    report = resampler.report_
+    chosen = next(arm for arm in report.arms if arm.name == report.chosen)
+    assert chosen.n_added > 0
+    assert report.verdict == "helps"
+    assert Counter(y_res[300:].tolist()) == resampler.sampling_strategy_ == chosen.n_synthetic
+    pd.testing.assert_frame_equal(X_res.iloc[:300], X)
+
+
+def test_tuned_adds_nothing_where_nothing_helps_and_says_so():
+    X, y = noisy()
+    # a score that only counts errors among the common rows
+    scoring = make_scorer(recall_score, pos_label=0)
+    resampler = tuned(scoring=scoring)
+    with pytest.warns(AugmentationNotHelpfulWarning, match="'none' was chosen"):
+        X_res, y_res = resampler.fit_resample(X, y)
+    assert len(X_res) == len(y_res) == 300
+    assert resampler.report_.verdict == "hurts"
+
+
+def test_tuned_says_where_there_are_too_few_rows():
+    X, y = noisy(60, 3)
+    with pytest.warns(AugmentationNotHelpfulWarning, match="too few rows"):
+        tuned().fit_resample(X, y)
+
+
+def test_tuned_trains_one_model_for_each_fold_and_no_more(monkeypatch):
+    trained = []
+    learn = oversampling.learn_table
+
+    def counted(columns, *arguments, **named):
+        trained.append((len(columns[0]), arguments[2].max_steps))
+        return learn(columns, *arguments, **named)
+
+    monkeypatch.setattr(oversampling, "learn_table", counted)
+    X, y = noisy()
+    tuned(random_state=31, max_steps=3000, max_seconds=0.3, scoring="balanced_accuracy").fit_resample(X, y)
+    assert [n for n, _ in trained] == [200, 200, 200]
+    assert {steps for _, steps in trained} == {1000}
+
+
+def test_tuned_sits_in_pipelines_and_searches():
+    X, y = noisy()
+    pipeline = make_pipeline(sampler(), LogisticRegression())
+    grid = {"diffusionoversampler__sampling_strategy": ["tuned", "x2", 0.5]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AugmentationNotHelpfulWarning)
+        search = GridSearchCV(pipeline, grid, cv=2, scoring="average_precision").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+# --- a model that is there already ------------------------------------------------------------------------
+
+
+def test_a_table_already_seen_trains_nothing():
+    X, y = noisy()
+    first, again, other = (sampler(random_state=seed) for seed in (41, 41, 42))
+    for resampler in (first, again, other):
+        resampler.fit_resample(X, y)
+    assert first.model_ is again.model_
+    assert first.model_ is not other.model_
+    again.set_params(sampling_strategy=0.5).fit_resample(X, y)
+    assert first.model_ is again.model_
+    again.fit_resample(X.assign(x=X["x"] + 1), y)
+    assert first.model_ is not again.model_
+
+
+def test_a_fitted_sampler_serves_another_one(container):
+    X = container(mixed_table())
+    first = sampler()
+    first.fit_resample(X, BINARY)
+    other = sampler(generator=first, sampling_strategy="x2", random_state=5)
+    X_res, y_res = other.fit_resample(X, BINARY)
+    assert other.model_ is first.model_
+    assert Counter(y_res.tolist()) == {0: 70, 1: 60}
+    assert signature(X_res) == signature(X)
+
+
+def test_a_fitted_synthesizer_serves_a_sampler():
+    X = mixed_table()
+    y = pd.Series(np.array(["no", "yes"])[BINARY], name="fraud")
+    model = TableSynthesizer(target="fraud", random_state=0, max_steps=2, sampling_steps=2)
+    model.fit(X.assign(fraud=y))
+    X_res, y_res = sampler(generator=model).fit_resample(X, y)
+    assert Counter(y_res.tolist()) == {"no": 70, "yes": 70}
+    assert list(X_res) == list(X)
+
+
+def test_a_generator_of_another_table_is_refused():
+    first = sampler()
+    first.fit_resample(mixed_table(), BINARY)
+    with pytest.raises(ValueError, match="feature names should match"):
+        sampler(generator=first).fit_resample(mixed_table().drop(columns="city"), BINARY)
+    with pytest.raises(InputError, match="knows no class 2"):
+        sampler(generator=first).fit_resample(mixed_table(), THREE)
+    with pytest.raises(NotFittedError):
+        sampler(generator=sampler()).fit_resample(mixed_table(), BINARY)
+
+
+# --- odd tables -------------------------------------------------------------------------------------------
+
+
+def test_one_rare_row_in_ten_thousand():
+    X = pd.DataFrame({"x": np.random.default_rng(0).normal(size=20_002)})
+    y = np.repeat([0, 1], [20_000, 2])
+    with pytest.warns(SmallClassWarning, match="class 1 has 2 rows"):
+        X_res, y_res = sampler(sampling_strategy=0.01).fit_resample(X, y)
+    assert Counter(y_res.tolist()) == {0: 20_000, 1: 200}
+    assert np.isfinite(X_res["x"]).all()
+
+
+@pytest.mark.slow
+def test_wrong_labels_are_followed_less_than_the_rows_around_them():
+    """A fifth of the rare labels are common rows: plausible rows have fewer of these than all rows drawn."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [1900, 100])
+    x = rng.normal(size=2000) + 6 * y
+    x[-20:] -= 6
+    X = pd.DataFrame({"x": x})
+    shares = {}
+    for accept in ("plausible", None):
+        resampler = DiffusionOverSampler(accept=accept, random_state=0, n_synthetic=400)
+        X_res, _ = resampler.fit_resample(X, y)
+        shares[accept] = (X_res["x"][2000:] < 3).mean()
+    assert shares[None] == pytest.approx(0.2, abs=0.07)
+    assert shares["plausible"] < 0.25 * shares[None]

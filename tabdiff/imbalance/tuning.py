@@ -115,11 +115,11 @@ def folds_of(cv: Any, X: Any, y: np.ndarray, groups: Any, seed: np.random.SeedSe
     splits = list(check_cv(cv, y, classifier=True).split(np.zeros(len(y)), y, groups))
     classes = np.unique(y)
     for place, (train, _) in enumerate(splits):
-        lacking = np.setdiff1d(classes, y[train])
-        if len(lacking):
+        lacking = np.setdiff1d(classes, y[train]).tolist()
+        if lacking:
             raise InputError(
-                f"the training rows of split {place} have none of class {lacking.tolist()[0]!r}. Choose fewer "
-                "splits, or splits that keep all classes."
+                f"the training rows of split {place} have none of class {lacking[0]!r}. Choose fewer splits, "
+                "or splits that keep all classes."
             )
     return [(np.asarray(train), np.asarray(test)) for train, test in splits]
 
