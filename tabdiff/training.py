@@ -240,7 +240,7 @@ class _Best:
             self.losses = losses
         self.waited += 1
         worse = losses - self.losses
-        by_chance = 2 * float(worse.std()) / len(worse) ** 0.5 if len(worse) > 1 else math.inf
+        by_chance = 2 * float(worse.std()) / len(worse) ** 0.5 if len(worse) > 1 else 0.0
         if float(worse.mean()) <= max(self.tolerance * float(self.losses.mean()), by_chance):
             self.waited = 0
             self.step, self.weights = step, weights_of(model)

@@ -362,3 +362,48 @@ def test_same_generator_same_path():
 def test_shards_that_do_not_divide_the_batch_are_refused():
     with pytest.raises(ValueError, match="batch_size is 10 and shards is 4"):
         TrainingConfig(batch_size=10, shards=4)
+
+
+# --- held-out rows that win by chance ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("differences", "stops"),
+    [
+        ([0.5, -0.3, 0.5, -0.3], False),  # mean .1, error .23: chance
+        ([0.2, 0.0, 0.2, 0.0], False),  # mean .1, error .0577: less than two of them
+        ([0.14, 0.06, 0.14, 0.06], True),  # mean .1, error .023
+    ],
+)
+def test_held_out_rows_that_differ_by_chance_do_not_end_training(differences, stops):
+    """Losses of four rows that are constant but for one step up, after the first evaluation."""
+    first = torch.tensor([1.0, 1.0, 1.0, 1.0])
+    shown = {10: first}
+
+    def loss(model, rows, label, draws):
+        if model.training:
+            return 0 * model.weight + rows.num[:, 0]
+        return shown.get(history_step[0], first + torch.tensor(differences)) + 0 * model.weight
+
+    history_step = [0]
+
+    def on_step(step, history):
+        history_step[0] = step + 1
+
+    settings = config(max_steps=60, evaluate_every=10, learning_rate=0.0, tolerance=0.01, patience=3)
+    rows = rows_of(1.0, 1.0, 1.0, 1.0)
+    history_step[0] = 1
+    _, history = train(Weight(), loss, rows, settings, generator(), held_out=rows, on_step=on_step)
+    assert history.held_out == pytest.approx([1.0] + [1.1] * (len(history.held_out) - 1))
+    assert (history.stopped_by == "held-out loss") == stops
+    assert history.kept_step == (10 if stops else 60)
+
+
+def test_few_held_out_rows_are_noised_several_times():
+    def noise(model, rows, label, draws):
+        return torch.rand(len(rows), generator=draws) + 0 * model.weight
+
+    settings = config(max_steps=1, evaluate_every=1, learning_rate=0.0)
+    _, history, _ = run(noise, rows_of(1.0), settings, held_out=rows_of(1.0, 2.0))
+    # 500 draws for each of two rows: within four standard errors of the mean of a uniform number
+    assert history.held_out[0] == pytest.approx(0.5, abs=4 * (1 / 12 / 1000) ** 0.5)
