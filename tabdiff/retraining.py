@@ -28,7 +28,7 @@ from tabdiff.training import Start
 __all__ = ["relearn_table"]
 
 MAX_REPLAYED = 50_000
-SHARE_OF_STEPS = 0.15
+SHARE_OF_STEPS = 0.12
 
 
 def relearn_table(

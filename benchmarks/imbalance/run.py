@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from learners import LEARNERS
 from ours import Prepared, classifier, samplers, tuned
 from rivals import Rows, rivals
@@ -75,13 +76,8 @@ def read_done(path: Path) -> set[tuple[str, int]]:
 
 def run_split(name: str, split: int, args: argparse.Namespace) -> list[dict[str, Any]]:
     """All results of one split of one table."""
-    X, y = load(name, args.data, args.max_rows, split)
-    y = y.to_numpy()
-    X, X_test, y, y_test = train_test_split(X, y, test_size=0.4, stratify=y, random_state=split)
-    X, X_val, y, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=split)
-    X = X.reset_index(drop=True)
-    lines: list[dict[str, Any]] = [{"rows": [len(y), len(y_val), len(y_test)], "rare": int(y.sum())}]
-    sets = (X_val, y_val), (X_test, y_test)
+    (X, y), *sets = parts_of(name, split, args.data, args.max_rows)
+    lines: list[dict[str, Any]] = [{"rows": [len(y), *(len(y) for _, y in sets)], "rare": int(y.sum())}]
     for arm, make in (rivals(X, y, split) | samplers(X, y, split)).items():
         started = time.process_time()
         try:
@@ -91,7 +87,7 @@ def run_split(name: str, split: int, args: argparse.Namespace) -> list[dict[str,
             continue
         seconds = time.process_time() - started
         for learner in args.learners:
-            model = Prepared(learner, X_val, y_val, split)
+            model = Prepared(learner, *sets[0], split)
             found = {"arm": arm, "learner": learner, "arm_cpu_seconds": seconds}
             lines.append(found | judged(fit(model, rows), *sets))
     for learner in args.learners:
@@ -99,7 +95,18 @@ def run_split(name: str, split: int, args: argparse.Namespace) -> list[dict[str,
     return lines
 
 
-def chosen(learner: str, X: Any, y: np.ndarray, sets: tuple, seed: int) -> list[dict[str, Any]]:
+def parts_of(name: str, split: int, data: Path, max_rows: int) -> list[tuple[pd.DataFrame, np.ndarray]]:
+    """Training, validation and test rows of a split of a table, 48, 12 and 40 % of it."""
+    X, y = load(name, data, max_rows, split)
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.4, stratify=y, random_state=split)
+    X, X_val, y, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=split)
+    pairs = (X.reset_index(drop=True), y), (X_val, y_val), (X_test, y_test)
+    return [(frame, classes.to_numpy()) for frame, classes in pairs]
+
+
+def chosen(
+    learner: str, X: pd.DataFrame, y: np.ndarray, sets: Sequence[tuple], seed: int
+) -> list[dict[str, Any]]:
     """What the library does where it chooses the amount itself."""
     model = Prepared(learner, *sets[0], seed)
     lines = []
