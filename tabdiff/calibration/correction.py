@@ -111,7 +111,13 @@ class PriorCorrection(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
     def get_metadata_routing(self):
-        """Tell scikit-learn that what `fit` is given goes to the estimator's `fit`."""
+        """Tell scikit-learn that what `fit` is given goes to the estimator's `fit`.
+
+        Returns
+        -------
+        MetadataRouter
+            The routing.
+        """
         to_fit = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=type(self).__name__).add(estimator=self.estimator, method_mapping=to_fit)
 
