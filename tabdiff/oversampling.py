@@ -371,13 +371,13 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         progress: Start,
     ) -> Part:
         """Learn rows, or find what has learned them."""
-        fit_seed, judge_seed = seed, np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1))
+        judge_seed = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1))
 
         def judge() -> Judge | None:
             return None if self.accept is None else fit_judge(columns, codes, len(classes), judge_seed)
 
         def learned() -> tuple[LearnedTable, Judge | None]:
-            return learn_table(columns, codes, len(classes), config, fit_seed, progress), judge()
+            return learn_table(columns, codes, len(classes), config, seed, progress), judge()
 
         if self.generator is not None:
             return Part(generator_of(self.generator, columns, classes), columns, codes, judge())

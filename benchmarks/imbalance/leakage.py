@@ -2,8 +2,8 @@
 
     python benchmarks/imbalance/leakage.py --data DIRECTORY --out benchmarks/results/imbalance_leakage.json
 
-Half of the rare rows are used, half kept away. Who has the synthetic rows and guesses by nearness which rare rows
-were used is right with this AUC; .5 is chance.
+Half of the rare rows are used, half kept away. Who has the synthetic rows and guesses by nearness which rare
+rows were used is right with this AUC; .5 is chance.
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ import json
 import secrets
 import sys
 import time
+import warnings
 from argparse import Namespace
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabdiff.cli.where_text import parse_value, parse_where
-from tabdiff.errors import InputError
+from tabdiff.errors import AugmentationNotHelpfulWarning, InputError
 from tabdiff.files import TableWriter, read_table, to_arrow
 from tabdiff.schema import Storage
 
@@ -136,13 +137,17 @@ def resample(args: Namespace) -> int:
         device=args.device,
         verbose=not args.quiet,
     )
-    X, y = sampler.fit_resample(table.drop_columns([args.target]), table.column(args.target))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AugmentationNotHelpfulWarning)  # the report says so
+        X, y = sampler.fit_resample(table.drop_columns([args.target]), table.column(args.target))
     place = table.column_names.index(args.target)
     result = X.add_column(place, table.schema.field(args.target), y)
     if args.mark is not None:
         result = result.append_column(args.mark, pa.array(sampler.synthetic_mask_))
     with writer:
         writer.write(result)
+    if sampler.report_ is not None:
+        _say(args, str(sampler.report_))
     _say(args, f"added {sampler.n_synthetic_:,} rows to {_size(table)}: {args.output}")
     return 0
 

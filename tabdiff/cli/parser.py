@@ -83,12 +83,13 @@ RESAMPLE = """\
 Learns DATA and adds synthetic rows of its rare classes, in the place of SMOTE. The rows of DATA come first.
 
 Resample the training part only, never the rows a classifier is tested on. A ratio well below 1 often serves a
-classifier better than full balance.
+classifier better than full balance; --strategy tuned finds one, and says on standard error what it found.
 """
 RESAMPLE_EPILOG = """\
 examples:
   tabdiff resample train.parquet --target is_fraud --ratio 0.1 -o balanced.parquet
   tabdiff resample train.csv --target class --strategy "not majority" --mark synthetic -o balanced.csv
+  tabdiff resample train.csv --target class --strategy tuned -o more.csv
 """
 EVALUATE = """\
 Judges a synthetic table, whoever made it: is it faithful, does it help a classifier, does it leak rows?
@@ -259,9 +260,11 @@ def _add_resample(parser: Any) -> None:
     )
     how_many.add_argument(
         "--strategy",
-        choices=["auto", "minority", "not minority", "not majority", "all"],
+        metavar="S",
         default="auto",
-        help="which classes are raised to the size of the largest (auto: all others)",
+        help="which classes are raised to the size of the largest: auto (all others), minority, "
+        "'not minority', 'not majority', all; or x2, x2.5 (times as many rows of all but the largest); or "
+        "tuned: the amount that helps boosted trees on rows held out, none included",
     )
     parser.add_argument("--mark", metavar="COLUMN", help="add a column that is true in synthetic rows")
     _add_training(parser)

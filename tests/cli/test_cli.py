@@ -202,6 +202,23 @@ def test_resampling_without_words_balances_the_classes(data, tmp_path):
     assert classes.count(0) == classes.count(1) == 340
 
 
+def test_resampling_by_a_multiple(data, tmp_path):
+    argv = ["resample", f"{data}/data.parquet", "--target", "is_fraud", "-o", f"{tmp_path}/more.csv"]
+    assert main([*argv, "--strategy", "x2.5", *QUICK]) == 0
+    assert read_table(tmp_path / "more.csv")["is_fraud"].to_pylist().count(1) == 150
+
+
+def test_a_tuned_amount_is_reported_on_standard_error(data, tmp_path, capsys):
+    argv = ["resample", f"{data}/data.parquet", "--target", "is_fraud", "-o", f"{tmp_path}/more.csv"]
+    assert main([*argv, "--strategy", "tuned", *QUICK[:-1]]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    chosen = next(line for line in said.err.splitlines() if line.endswith("<- chosen"))
+    n_added = int(chosen[len("ratio 0.1") :].split()[0].replace(",", ""))
+    assert f"added {n_added:,} rows" in said.err
+    assert len(read_table(tmp_path / "more.csv")) == N_ROWS + n_added
+
+
 def test_a_copy_of_the_training_rows_fails_on_privacy(tmp_path, capsys):
     for name, seed in (("train", 0), ("holdout", 1)):
         table = make_table(300, 45, seed)
@@ -295,6 +312,8 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(data, tmp_path, capsys):
         (["resample", "{data}", "--target", "fraud", "-o", "{tmp}/x.csv"], "no column 'fraud'"),
         (["resample", "{data}", "--target", "is_fraud", "-o", "{tmp}/x.csv", "--mark", "zip"], "'zip'"),
         (["resample", "{data}", "--target", "is_fraud", "-o", "{tmp}/x.csv", "--ratio", "0.01"], "ratio"),
+        (["resample", "{data}", "--target", "is_fraud", "-o", "{tmp}/x.csv", "--strategy", "x0.5"], "'x0.5'"),
+        (["resample", "{data}", "--target", "is_fraud", "-o", "{tmp}/x.csv", "--strategy", "more"], "'more'"),
         (
             ["evaluate", "--train", "{data}", "--synthetic", "{data}", "-o", "{tmp}/r.pdf"],
             "neither with .html",
