@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     limits = {"target": args.target, "random_state": args.seed, "max_steps": args.max_steps}
     model, wall, cpu = timed(lambda: TableSynthesizer(**limits).fit(old))
     models["old part"] = report(model, wall, cpu, table, is_new, args.seed)
-    steps = None if args.max_steps is None else args.max_steps // 5
+    steps = None if args.max_steps is None else args.max_steps // 8
     model, wall, cpu = timed(lambda: model.set_params(max_steps=steps).update(new))
     models["updated"] = report(model, wall, cpu, table, is_new, args.seed)
     model, wall, cpu = timed(lambda: TableSynthesizer(**limits).fit(table))

@@ -342,7 +342,7 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         The model is then one of the old and the new rows together: the old ones are remembered by rows that
         the model draws itself, as no real row is kept. New levels, classes and ranges extend what can be
         drawn.
-        Training takes a fifth of the steps that fitting afresh would (`max_steps`, if it is set, is obeyed).
+        Training takes an eighth of the steps that fitting afresh would (`max_steps`, if it is set, is obeyed).
 
         Parameters
         ----------
