@@ -703,5 +703,5 @@ def test_wrong_labels_are_followed_less_than_the_rows_around_them():
         resampler = DiffusionOverSampler(accept=accept, random_state=0, n_synthetic=400)
         X_res, _ = resampler.fit_resample(X, y)
         shares[accept] = (X_res["x"][2000:] < 3).mean()
-    assert shares[None] == pytest.approx(0.2, abs=0.07)
-    assert shares["plausible"] < 0.25 * shares[None]
+    assert shares[None] == pytest.approx(0.2, abs=0.1)
+    assert shares["plausible"] < 0.05
