@@ -24,6 +24,7 @@ from tabdiff.imbalance.tuning import (
     TrainingRows,
     fitted,
     folds_of,
+    notes_on,
     plans_of_amounts,
     plans_of_weights,
     resampled,
@@ -257,16 +258,11 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _report(
         self, plans: Sequence[Plan], scores: Mapping[str, Any], plan: Plan, folds: Folds
     ) -> AmountReport:
-        notes = []
-        if self.amount == "tuned" and not folds:
-            notes.append("A class has too few rows for cross-validation: nothing could be chosen.")
-        if getattr(self.sampler, "generator", None) is not None:
-            notes.append(
-                "The generator that was passed in may have seen the held-out rows: scores may flatter."
-            )
+        tuned = isinstance(self.amount, str) and self.amount == "tuned"
+        notes = notes_on(not tuned or bool(folds), getattr(self.sampler, "generator", None))
         arms = tuple(plan.arm for plan in plans)
         words = str(self.scoring), str(self.estimator)
-        return AmountReport(arms, dict(scores), plan.arm.name, *words, len(folds), tuple(notes))
+        return AmountReport(arms, dict(scores), plan.arm.name, *words, len(folds), notes)
 
     def _train(self, real: TrainingRows, plan: Plan, source: RowSource | None) -> None:
         """Train the classifiers, and note how much each class weighed in training."""

@@ -341,8 +341,8 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
 
         The model is then one of the old and the new rows together: the old ones are remembered by rows that
         the model draws itself, as no real row is kept. New levels, classes and ranges extend what can be
-        drawn.
-        Training takes an eighth of the steps that fitting afresh would (`max_steps`, if it is set, is obeyed).
+        drawn. Training takes an eighth of the steps that fitting afresh would (`max_steps`, if it is set, is
+        obeyed).
 
         Parameters
         ----------

@@ -35,7 +35,7 @@ from tabdiff.imbalance.boosting import BoostedTrees
 from tabdiff.imbalance.choosing import AmountReport, choose, score_arms
 from tabdiff.imbalance.generators import CACHE, Generator, fingerprint, generator_of
 from tabdiff.imbalance.sources import MIN_CLASS_ROWS, GeneratorSource, Part, SyntheticRows, plain
-from tabdiff.imbalance.tuning import Folds, TrainingRows, folds_of, plans_of_amounts, tried
+from tabdiff.imbalance.tuning import Folds, TrainingRows, folds_of, notes_on, plans_of_amounts, tried
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
 from tabdiff.progress import training_bar
 from tabdiff.schema import Column
@@ -314,20 +314,15 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         arms = [plan.arm for plan in plans]
         folds = folds_of(self.cv, X, classes, None, split_seed)
         estimator = BoostedTrees(random_state=0) if self.estimator is None else self.estimator
-        source, scores, chosen, notes = None, {}, arms[0].name, []
-        if not folds:
-            notes.append("A class has too few rows for cross-validation: nothing could be chosen.")
-        elif len(plans) > 1:
+        source, scores, chosen = None, {}, arms[0].name
+        if folds and len(plans) > 1:
             source = self._source(columns, template, classes, folds, task, seeds)
             answers = tried(estimator, plans, TrainingRows(X, classes), folds, source)
             scores = score_arms(self.scoring, answers, score_seed)
             chosen = choose(arms, scores)
-        if self.generator is not None:
-            notes.append(
-                "The generator that was passed in may have seen the held-out rows: scores may flatter."
-            )
+        notes = notes_on(bool(folds), self.generator)
         self.report_ = AmountReport(
-            tuple(arms), scores, chosen, str(self.scoring), str(estimator), len(folds), tuple(notes)
+            tuple(arms), scores, chosen, str(self.scoring), str(estimator), len(folds), notes
         )
         if chosen == arms[0].name:
             warnings.warn(

@@ -28,6 +28,7 @@ __all__ = [
     "TrainingRows",
     "fitted",
     "folds_of",
+    "notes_on",
     "plans_of_amounts",
     "plans_of_weights",
     "resampled",
@@ -122,6 +123,16 @@ def folds_of(cv: Any, X: Any, y: np.ndarray, groups: Any, seed: np.random.SeedSe
                 "or splits that keep all classes."
             )
     return [(np.asarray(train), np.asarray(test)) for train, test in splits]
+
+
+def notes_on(could_choose: bool, generator: Any) -> tuple[str, ...]:
+    """What a report must say besides its scores; generator: what the user passed to make rows, or None."""
+    notes = []
+    if not could_choose:
+        notes.append("A class has too few rows for cross-validation: nothing could be chosen.")
+    if generator is not None:
+        notes.append("The generator that was passed in may have seen the held-out rows: scores may flatter.")
+    return tuple(notes)
 
 
 def weight_parameter(estimator: Any) -> str | None:
