@@ -162,7 +162,7 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         "categorical_features": [StrOptions({"auto"}), "array-like"],
         "n_synthetic": [None, int, Mapping],
         "accept": [None, StrOptions({"plausible"})],
-        "generator": [None, object],
+        "generator": "no_validation",
         "estimator": [None, HasMethods(["fit"])],
         "scoring": [str, callable],
         "cv": ["cv_object"],

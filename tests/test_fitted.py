@@ -12,7 +12,7 @@ from tabdiff.batch import Known, MixedBatch
 from tabdiff.methods import METHODS, FewStep, TabDDPM
 from tabdiff.nets.mlp import MLPConfig
 from tabdiff.settings import DiffusionConfig
-from tabdiff.synthesis import rebuilt
+from tabdiff.synthesis import Warm, rebuilt
 from tabdiff.training import TrainingConfig
 
 LONGER = DiffusionConfig(
@@ -258,7 +258,8 @@ def test_a_warm_start_goes_on_from_the_old_network():
         torch.cat([rows.observed, torch.ones(400, 1, dtype=torch.bool)], 1),
     )
     one_step = replace(config, training=replace(config.training, max_steps=1, learning_rate=1e-9))
-    grown = fit(wider, [5, 3, 2], label, one_step, label_feature=2, warm=(old.network, [0, 1, -1], [1, 0, 2]))
+    warm = Warm(old.network, [0, 1, -1], [1, 0, 2], n_replayed=0)
+    grown = fit(wider, [5, 3, 2], label, one_step, label_feature=2, warm=warm)
     fresh = fit(wider, [5, 3, 2], label, one_step, label_feature=2)
     losses = [model.row_losses(wider, label).mean() for model in (grown, fresh)]
     assert losses[0] < losses[1] - 0.05

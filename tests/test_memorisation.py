@@ -236,9 +236,9 @@ class _RecordingObjective:
     plain: object
     seen: set
 
-    def __call__(self, denoiser, batch, label, draws, known=None):
+    def __call__(self, denoiser, batch, label, draws, known=None, lesson=None):
         self.seen.update(batch.num[:, 0].tolist())
-        return self.plain(denoiser, batch, label, draws, known)
+        return self.plain(denoiser, batch, label, draws, known, lesson)
 
     def given(self, *arguments, **named):
         return self.plain.given(*arguments, **named)

@@ -79,7 +79,7 @@ def test_rare_class_keeps_its_own_law():
     X = np.where(y[:, None] == 1, 2.0, 0.0) + rng.normal(size=(2_000, 2))
     # the second column repeats the first, for the rare class only
     X[:, 1] = np.where(y == 1, X[:, 0], X[:, 1])
-    X_res, _ = DiffusionOverSampler(random_state=0, max_steps=800).fit_resample(X, y)
+    X_res, _ = DiffusionOverSampler(random_state=0, max_steps=800, accept=None).fit_resample(X, y)
     new = X_res[2_000:]
     assert len(new) == 1_800
     assert new.mean(0) == pytest.approx([2.0, 2.0], abs=0.3)

@@ -26,19 +26,21 @@ class TableCodes:
     """Columns as numbers: labels by their rank in frequency, missing cells as NaN.
 
     names: of the columns, in order. levels: for each column of labels those that are told apart, most
-    frequent first; None for a column of numbers. units: of times.
+    frequent first; None for a column of numbers. units: of times. empty: whether a column held no cell in fit, so
+    that it tells nothing.
     """
 
     names: tuple[Any, ...]
     levels: tuple[tuple[Any, ...] | None, ...]
     units: tuple[str | None, ...]
+    empty: tuple[bool, ...]
 
     @classmethod
     def fit(cls, columns: Sequence[Column]) -> TableCodes:
         """Learn the labels; those behind the most frequent ones count as missing."""
         levels = [_frequent(column) if column.storage is Storage.LABEL else None for column in columns]
         names, units = (tuple(each) for each in zip(*((c.name, c.unit) for c in columns), strict=True))
-        return cls(names, tuple(levels), units)
+        return cls(names, tuple(levels), units, tuple(bool(column.missing.all()) for column in columns))
 
     @property
     def is_category(self) -> np.ndarray:
@@ -48,7 +50,11 @@ class TableCodes:
     def matrix(self, columns: Sequence[Column]) -> np.ndarray:
         """The cells of columns of the same names: (n, n_columns) float64."""
         coded = []
-        for column, levels, unit in zip(columns, self.levels, self.units, strict=True):
+        fitted = zip(self.levels, self.units, self.empty, strict=True)
+        for column, (levels, unit, empty) in zip(columns, fitted, strict=True):
+            if empty:
+                coded.append(np.zeros(len(column)))
+                continue
             if levels is None:
                 values = in_unit(column, unit).astype(np.float64)
             else:

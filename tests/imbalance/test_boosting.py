@@ -67,3 +67,12 @@ def test_other_columns_are_refused():
 @parametrize_with_checks([BoostedTrees(max_iter=5)])
 def test_it_is_a_scikit_learn_classifier(estimator, check):
     check(estimator)
+
+
+def test_a_column_without_cells_tells_nothing():
+    frame = pd.DataFrame({"x": np.arange(40.0), "gone": [None] * 40, "nan": np.full(40, np.nan)})
+    y = np.repeat([0, 1], 20)
+    model = BoostedTrees(max_iter=10).fit(frame, y)
+    assert (model.predict(frame) == y).mean() > 0.9
+    # a cell that appears later changes nothing
+    np.testing.assert_array_equal(model.predict_proba(frame), model.predict_proba(frame.assign(nan=1.0)))
