@@ -26,8 +26,8 @@ class TableCodes:
     """Columns as numbers: labels by their rank in frequency, missing cells as NaN.
 
     names: of the columns, in order. levels: for each column of labels those that are told apart, most
-    frequent first; None for a column of numbers. units: of times. empty: whether a column held no cell in fit, so
-    that it tells nothing.
+    frequent first; None for a column of numbers. units: of times. empty: whether a column held no cell in
+    fit, so that it tells nothing.
     """
 
     names: tuple[Any, ...]
