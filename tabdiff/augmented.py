@@ -183,7 +183,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         split_seed, row_seed, score_seed = seed_sequence(self.random_state).spawn(3)
         plans, forced = self._plans(real.y)
         needed = forced is None or self.calibrate in ("auto", "sigmoid", "isotonic")
-        folds = folds_of(self.cv, X, real.y, groups, split_seed) if needed else []
+        folds = folds_of(self.cv, real.y, groups, split_seed) if needed else []
         source = self._source(real, plans, folds, row_seed)
         answers = tried(self.estimator, plans, real, folds, source) if folds else {}
         scores = score_arms(self.scoring, answers, score_seed) if len(plans) > 1 and folds else {}

@@ -34,7 +34,8 @@ from tabdiff.imbalance.amounts import rows_asked
 from tabdiff.imbalance.boosting import BoostedTrees
 from tabdiff.imbalance.choosing import AmountReport, choose, score_arms
 from tabdiff.imbalance.generators import CACHE, Generator, fingerprint, generator_of
-from tabdiff.imbalance.sources import MIN_CLASS_ROWS, GeneratorSource, Part, SyntheticRows, plain
+from tabdiff.imbalance.labels import plain
+from tabdiff.imbalance.sources import MIN_CLASS_ROWS, GeneratorSource, Part, SyntheticRows
 from tabdiff.imbalance.tuning import Folds, TrainingRows, folds_of, notes_on, plans_of_amounts, tried
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
 from tabdiff.progress import training_bar
@@ -42,7 +43,7 @@ from tabdiff.schema import Column
 from tabdiff.seeds import seed_sequence
 from tabdiff.tables import LearnedTable, TableConfig, learn_table
 
-__all__ = ["DiffusionOverSampler", "warn_of_small_classes"]
+__all__ = ["DiffusionOverSampler"]
 
 LEAST_STEPS = 1000
 PRESUMED = "ratio 0.3"
@@ -240,8 +241,8 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         self.generator_, self.model_, self.report_ = None, None, None
         with fit_task(self) as task:
             new = self._fit_resample((X, *table), classes, task)
-        _, first = np.unique(classes, return_index=True)
-        rows = first[np.searchsorted(np.unique(classes), new.y)]
+        known, first = np.unique(classes, return_index=True)
+        rows = first[np.searchsorted(known, new.y)]
         return frames.append_rows(X, new.X), frames.append_rows(y, frames.select_rows(y, rows))
 
     def row_source(self, X, y, folds=()):
@@ -292,7 +293,7 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
             return SyntheticRows(template.empty, y[:0])
         if source is None:
             source = self._source(columns, template, y, (), task, self._seeds()[:2])
-        warn_of_small_classes(y, self.sampling_strategy_, 4 + CALLS_BETWEEN)
+        _warn_of_small_classes(y, self.sampling_strategy_, 4 + CALLS_BETWEEN)
         return source.rows(None, self.sampling_strategy_)
 
     def _tuned(
@@ -312,7 +313,7 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         *seeds, split_seed, score_seed = self._seeds()
         plans = plans_of_amounts(classes, PRESUMED)
         arms = [plan.arm for plan in plans]
-        folds = folds_of(self.cv, X, classes, None, split_seed)
+        folds = folds_of(self.cv, classes, None, split_seed)
         estimator = BoostedTrees(random_state=0) if self.estimator is None else self.estimator
         source, scores, chosen = None, {}, arms[0].name
         if folds and len(plans) > 1:
@@ -435,7 +436,7 @@ def _refuse_numbers(labels: Any) -> None:
         )
 
 
-def warn_of_small_classes(classes: np.ndarray, asked: Mapping[Any, int], stacklevel: int) -> None:
+def _warn_of_small_classes(classes: np.ndarray, asked: Mapping[Any, int], stacklevel: int) -> None:
     """Issue a `SmallClassWarning` for each class that is asked for and too small to be learned."""
     for label, n in asked.items():
         n_real = int((classes == label).sum())

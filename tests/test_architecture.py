@@ -177,12 +177,14 @@ RULES = {
     "tabdiff.oversampling": IMBALANCE_FACE,
     "tabdiff.augmented": IMBALANCE_FACE,
     "tabdiff.imbalance": Rule(),
-    "tabdiff.imbalance.amounts": Rule("errors", "imblearn numpy"),
-    "tabdiff.imbalance.generators": Rule("errors inputs schema tables", "numpy sklearn"),
+    "tabdiff.imbalance.labels": Rule("", "numpy"),
+    "tabdiff.imbalance.amounts": Rule("errors imbalance.labels", "imblearn numpy"),
+    "tabdiff.imbalance.generators": Rule("errors imbalance.labels inputs schema tables", "numpy sklearn"),
     "tabdiff.imbalance.boosting": Rule("cells errors inputs schema", "numpy sklearn"),
     "tabdiff.imbalance.acceptance": Rule("cells imbalance.boosting schema", "numpy sklearn"),
     "tabdiff.imbalance.sources": Rule(
-        "cells errors frames imbalance.acceptance imbalance.generators progress schema", "numpy sklearn"
+        "cells errors frames imbalance.acceptance imbalance.generators imbalance.labels progress schema",
+        "numpy sklearn",
     ),
     "tabdiff.imbalance.tuning": Rule(
         "errors frames imbalance.amounts imbalance.choosing imbalance.sources", "numpy sklearn"

@@ -1,5 +1,6 @@
 """Rare classes: how many synthetic rows, from where, which of them are kept, and whether they help.
 
+labels      class labels as people write them
 amounts     how many rows of each class are asked for, or tried
 generators  a learned table as a maker of rows of given classes; those learned lately
 acceptance  which rows are kept, by a classifier of the real rows

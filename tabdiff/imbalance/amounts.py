@@ -14,6 +14,7 @@ import numpy as np
 from imblearn.utils import check_sampling_strategy
 
 from tabdiff.errors import InputError
+from tabdiff.imbalance.labels import plain
 
 __all__ = ["Amount", "candidate_amounts", "rows_asked"]
 
@@ -117,11 +118,7 @@ def _largest(counts: Mapping[Any, int]) -> Any:
 
 def _known(counts: Mapping[Any, int]) -> list[Any]:
     """The classes as plain values, for messages."""
-    return [_plain(label) for label in counts]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    return [plain(label) for label in counts]
 
 
 def _factor(words: str) -> Decimal:
@@ -193,7 +190,7 @@ def _final_numbers(strategy: Mapping[Any, Any], counts: Mapping[Any, int]) -> di
             final[label] = _multiplied(_factor(wanted), counts[label])
         elif not _is_whole(wanted):
             raise InputError(
-                f"sampling_strategy asks for {_plain(wanted)!r} rows of class {_plain(label)!r}. Pass a "
+                f"sampling_strategy asks for {plain(wanted)!r} rows of class {plain(label)!r}. Pass a "
                 "whole number, or a multiple such as 'x2'."
             )
         else:
@@ -211,7 +208,7 @@ def _numbers(n_synthetic: Any, counts: Mapping[Any, int]) -> dict[Any, int]:
     if isinstance(n_synthetic, Mapping):
         _check_classes("n_synthetic", n_synthetic, counts)
         for label, n in n_synthetic.items():
-            _check_number(n, f" of class {_plain(label)!r}")
+            _check_number(n, f" of class {plain(label)!r}")
         return {label: int(n_synthetic[label]) for label in counts if label in n_synthetic}
     _check_number(n_synthetic)
     largest = _largest(counts)
@@ -239,7 +236,7 @@ def _check_number(n: Any, of: str = "") -> None:
 
 def _check_classes(name: str, asked: Mapping[Any, Any], counts: Mapping[Any, int]) -> None:
     """Raise `InputError`, worded as in imbalanced-learn, for classes that y does not hold."""
-    unknown = {_plain(label) for label in asked if label not in counts}
+    unknown = {plain(label) for label in asked if label not in counts}
     if unknown:
         raise InputError(
             f"The {unknown} target class is/are not present in the data. {name} asks for them; the classes "

@@ -20,6 +20,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from tabdiff.errors import InputError, SchemaError
+from tabdiff.imbalance.labels import plain
 from tabdiff.inputs import check_names
 from tabdiff.schema import Column, Storage
 from tabdiff.tables import LearnedTable, TableConfig
@@ -44,7 +45,7 @@ class Generator:
 
     def code_of(self, label: Any) -> int:
         """The code of a class; raises `InputError` if the table has learned no rows of it."""
-        known, label = self.classes.tolist(), _plain(label)
+        known, label = self.classes.tolist(), plain(label)
         if label not in known:
             raise InputError(
                 f"the generator knows no class {label!r}. It has learned {known[:20]}. Fit it on rows of all "
@@ -180,10 +181,6 @@ def _of_synthesizer(given: Any) -> Generator:
     classes = np.empty(len(known), dtype=object)  # so that labels of several types stay what they are
     classes[:] = known
     return Generator(given._table, classes, given._target.name)
-
-
-def _plain(label: Any) -> Any:
-    return label.item() if isinstance(label, np.generic) else label
 
 
 # --- learned lately ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ in the end, so that choosing costs one training, not one more.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from tabdiff.errors import InputError
 from tabdiff.frames import RowTemplate, Template
 from tabdiff.imbalance.acceptance import MOST_DRAWN, Judge, plausible_rows
 from tabdiff.imbalance.generators import Generator
+from tabdiff.imbalance.labels import plain
 from tabdiff.progress import sampling_bar
 from tabdiff.schema import Column
 
@@ -31,7 +32,6 @@ __all__ = [
     "RowSource",
     "SamplerSource",
     "SyntheticRows",
-    "plain",
 ]
 
 MIN_CLASS_ROWS = 20
@@ -192,8 +192,3 @@ def _shared(n: int, n_parts: int) -> list[int]:
 def _picked(rows: np.ndarray, n: int, seed: np.random.SeedSequence) -> np.ndarray:
     """Choose n of the rows, in random order, each equally often."""
     return np.resize(np.random.default_rng(seed).permutation(rows), n)
-
-
-def plain(label: Hashable) -> Any:
-    """A NumPy scalar as the Python one, for messages."""
-    return label.item() if isinstance(label, np.generic) else label

@@ -101,7 +101,7 @@ def plans_of_weights(y: np.ndarray) -> list[Plan]:
     return [Plan(Arm("light", asked, 1.0, presumed=True), light=True), balanced]
 
 
-def folds_of(cv: Any, X: Any, y: np.ndarray, groups: Any, seed: np.random.SeedSequence) -> Folds:
+def folds_of(cv: Any, y: np.ndarray, groups: Any, seed: np.random.SeedSequence) -> Folds:
     """The folds by which plans are judged; none if a class has too few rows to be in each twice.
 
     cv: number of folds, shuffled and stratified; or a splitter or splits of scikit-learn's, for groups or

@@ -145,7 +145,7 @@ def test_weights_that_cannot_be_taken_are_refused():
 def test_every_plan_is_judged_on_the_same_real_rows():
     y = np.repeat(["common", "rare"], [30, 10])
     frame = pd.DataFrame({"x": np.arange(40.0)})
-    folds = folds_of(2, frame, y, None, SEED)
+    folds = folds_of(2, y, None, SEED)
     source = Thousands()
     answers = tried(RandomForestClassifier(5), [plan(), plan(8)][1:], TrainingRows(frame, y), folds, source)
     held = answers["plan"]
@@ -160,23 +160,23 @@ def test_every_plan_is_judged_on_the_same_real_rows():
 
 def test_folds_are_stratified_and_fewer_for_a_small_class():
     y = np.repeat([0, 1], [50, 5])
-    folds = folds_of(3, None, y, None, SEED)
+    folds = folds_of(3, y, None, SEED)
     assert len(folds) == 2  # each class twice in each
     for train, test in folds:
         assert sorted([*train, *test]) == list(range(55))
         assert y[test].sum() in (2, 3)
-    assert folds_of(3, None, np.repeat([0, 1], [50, 3]), None, SEED) == []
+    assert folds_of(3, np.repeat([0, 1], [50, 3]), None, SEED) == []
 
 
 def test_splitters_keep_groups_and_time():
     y = np.tile([0, 1], 12)
     groups = np.repeat(np.arange(6), 4)
-    for train, test in folds_of(GroupKFold(3), None, y, groups, SEED):
+    for train, test in folds_of(GroupKFold(3), y, groups, SEED):
         assert not set(groups[train]) & set(groups[test])
-    for train, test in folds_of(TimeSeriesSplit(3), None, y, None, SEED):
+    for train, test in folds_of(TimeSeriesSplit(3), y, None, SEED):
         assert train.max() < test.min()
 
 
 def test_a_split_whose_training_rows_lack_a_class_is_refused():
     with pytest.raises(InputError, match="split 0 have none of class 1"):
-        folds_of(TimeSeriesSplit(3), None, np.repeat([0, 1], 12), None, SEED)
+        folds_of(TimeSeriesSplit(3), np.repeat([0, 1], 12), None, SEED)
