@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,12 +17,15 @@ class MixedBatch:
     num: (B, *S, F) float, standard scores. cat: (B, *S, C) long, levels counted from 0.
     observed: (B, *S, F) bool, False where a numeric cell holds no value, or None if every cell does;
     the number stored in an unobserved cell means nothing and must not be read.
+    present: (B, *S) bool, False at positions behind the end of a series, or None if every position is part
+    of its series; what is stored at an absent position means nothing, but is a level where one is stored.
     `*S` is any inner shape: `()` for rows, `(L,)` for series of length L. F or C may be 0.
     """
 
     num: Tensor
     cat: Tensor
     observed: Tensor | None = None
+    present: Tensor | None = None
 
     def __len__(self) -> int:
         return self.num.shape[0]
@@ -30,12 +33,14 @@ class MixedBatch:
     def __getitem__(self, rows: Tensor | slice) -> MixedBatch:
         """Select rows: `rows` indexes the first dimension."""
         observed = None if self.observed is None else self.observed[rows]
-        return MixedBatch(self.num[rows], self.cat[rows], observed)
+        present = None if self.present is None else self.present[rows]
+        return MixedBatch(self.num[rows], self.cat[rows], observed, present)
 
     def to(self, device: torch.device | str) -> MixedBatch:
         """Copy to a device (nothing is copied if the batch is there already)."""
         observed = None if self.observed is None else self.observed.to(device)
-        return MixedBatch(self.num.to(device), self.cat.to(device), observed)
+        present = None if self.present is None else self.present.to(device)
+        return MixedBatch(self.num.to(device), self.cat.to(device), observed, present)
 
 
 @dataclass(frozen=True)
@@ -69,4 +74,4 @@ class Known:
     def shown(self, x_t: MixedBatch) -> MixedBatch:
         """The rows x_t with the given cells in their places."""
         num = torch.where(self.num, self.rows.num, x_t.num)
-        return MixedBatch(num, torch.where(self.cat, self.rows.cat, x_t.cat), x_t.observed)
+        return replace(x_t, num=num, cat=torch.where(self.cat, self.rows.cat, x_t.cat))

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from tabdiff.diffusion import multinomial, samplers
 from tabdiff.diffusion.gaussian import NoisePrediction
+from tabdiff.diffusion.masked import MaskedProcess
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
 from tabdiff.diffusion.objectives import CrossEntropyObjective, Objective, VariationalObjective
 from tabdiff.diffusion.schedules import CosineSchedule, KarrasSchedule, PowerSchedule, Schedule
 
-__all__ = ["METHODS", "FewStep", "Method", "TabDDPM"]
+__all__ = ["METHODS", "FewStep", "MaskedFewStep", "Method", "TabDDPM"]
 
 
 class Method(Protocol):
@@ -67,6 +68,21 @@ class FewStep:
         """Squared error of the velocity and normalised cross-entropy."""
         assert entropies is not None
         return CrossEntropyObjective(process, entropies)
+
+
+@dataclass(frozen=True)
+class MaskedFewStep(FewStep):
+    """As `FewStep`, but levels are masked by noise instead of replaced by others: for series.
+
+    The same number of cells is unmasked in every step. Two cells unmasked together are drawn as if they were
+    independent, which happens with probability sum of (ab_s - ab_t)^2 over the steps: least for equal ones.
+    """
+
+    cat_schedule: Schedule = field(default_factory=lambda: PowerSchedule(1.0))
+
+    def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
+        """Both kinds on schedules of their own; levels are masked."""
+        return MaskedProcess(n_num, layout, self.num_schedule, self.cat_schedule)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ Tensors in, tensors out. How large the network is and how long it trains follows
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from tabdiff.errors import InputError
 from tabdiff.fitted import FittedDiffusion
 from tabdiff.memorisation import Brake, compared_rows, held_out_rows, watched_rows
 from tabdiff.nets.growth import grown
+from tabdiff.nets.initial import initialised
 from tabdiff.nets.mlp import MLPConfig, MLPDenoiser
 from tabdiff.seeds import torch_seed
 from tabdiff.settings import DiffusionConfig, default_config
@@ -58,19 +59,27 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     return chosen
 
 
-_FORK = threading.Lock()
-
-
 def _build_network(
     n_num: int, layout: LevelLayout, n_classes: int, config: MLPConfig, seed: int
 ) -> MLPDenoiser:
-    """Initialise the network from `seed`, leaving torch's global generator as it was."""
-    with _FORK, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs as well
-        return MLPDenoiser(n_num, layout, n_classes, config)
+    return initialised(lambda: MLPDenoiser(n_num, layout, n_classes, config), seed)
 
 
-def tempered_copies(label: Tensor, n_classes: int, n_draws: float, config: DiffusionConfig) -> Tensor:
+class Exposure(Protocol):
+    """How far rare classes are raised; see `settings.DiffusionConfig`."""
+
+    @property
+    def rare_share(self) -> float:
+        """Share of the batches that a rare class is raised to."""
+        ...
+
+    @property
+    def max_exposure(self) -> float:
+        """How often one of its rows may be seen."""
+        ...
+
+
+def tempered_copies(label: Tensor, n_classes: int, n_draws: float, config: Exposure) -> Tensor:
     """How often each row appears in a pass, so that rare classes reach `rare_share` of the batches.
 
     label: (B,) long; n_draws: rows drawn over the whole training. A class is raised to at most rare_share,

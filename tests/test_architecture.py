@@ -54,7 +54,7 @@ PRIVACY = Rule(
 UTILITY = Rule("evaluation.comparison evaluation.estimates evaluation.registry evaluation.utility", "numpy")
 
 RULES = {
-    "tabdiff": Rule("augmented calibration estimators evaluation.judging oversampling"),
+    "tabdiff": Rule("augmented calibration estimators evaluation.judging oversampling series"),
     "tabdiff.errors": Rule(),
     "tabdiff.seeds": Rule("errors", "numpy"),
     "tabdiff.schema": Rule("errors", "numpy"),
@@ -84,7 +84,7 @@ RULES = {
     "tabdiff.storage.directory": Rule("errors storage.document storage.files", "numpy safetensors"),
     "tabdiff.storage.registry": Rule(
         "arrangement constraints diffusion encoding frames histories memorisation methods nets schema "
-        "settings storage.packing storage.scalars tables targets training"
+        "sequences settings storage.packing storage.scalars tables targets training"
     ),
     "tabdiff.storage.models": Rule(
         "errors fitted settings storage.directory storage.fields storage.registry synthesis tables training",
@@ -137,6 +137,7 @@ RULES = {
     "tabdiff.diffusion.mixed": Rule(
         "batch diffusion.gaussian diffusion.multinomial diffusion.schedules", "torch"
     ),
+    "tabdiff.diffusion.masked": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.objectives": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.distillation": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.conditions": Rule("batch diffusion", "torch"),
@@ -146,6 +147,8 @@ RULES = {
     "tabdiff.nets.blocks": Rule("batch", "torch"),
     "tabdiff.nets.mlp": Rule("batch diffusion.mixed nets.blocks", "torch"),
     "tabdiff.nets.growth": Rule("diffusion.mixed nets.mlp", "torch"),
+    "tabdiff.nets.initial": Rule("", "torch"),
+    "tabdiff.nets.sequence": Rule("batch diffusion.mixed nets.blocks", "torch"),
     "tabdiff.checkpoints": Rule("errors", "numpy safetensors torch"),
     "tabdiff.learner": Rule("batch workers", "torch"),
     "tabdiff.training": Rule("batch checkpoints errors learner workers", "torch"),
@@ -158,6 +161,19 @@ RULES = {
     "tabdiff.synthesis": Rule(
         "batch checkpoints diffusion errors fitted memorisation methods nets seeds settings training",
         "numpy torch",
+    ),
+    "tabdiff.windows": Rule("batch", "numpy torch"),
+    "tabdiff.diffusion.continuing": Rule("batch diffusion", "torch"),
+    "tabdiff.sequences": Rule(
+        "batch diffusion fitted methods nets seeds synthesis training windows workers", "numpy torch"
+    ),
+    "tabdiff.panels": Rule(
+        "batch cells encoding schema sequences synthesis tables training windows", "numpy torch"
+    ),
+    "tabdiff.long_frames": Rule("cells errors panels schema", "numpy"),
+    "tabdiff.series": Rule(FACE.own + " encoding.alignment long_frames panels", "numpy sklearn"),
+    "tabdiff.storage.panels": Rule(
+        "errors frames inputs panels sequences storage.models synthesis", "numpy torch"
     ),
     "tabdiff.tables": Rule(
         "arrangement batch cells checkpoints encoding errors memorisation methods schema synthesis training",
@@ -213,7 +229,9 @@ RULES = {
     "tabdiff.evaluation.intervals": Rule("", "numpy scipy"),
     "tabdiff.evaluation.comparison": Rule("errors schema", "numpy"),
     "tabdiff.evaluation.reading": Rule(
-        "errors evaluation.arguments evaluation.comparison evaluation.overlap frames schema", "numpy"
+        "errors evaluation.arguments evaluation.comparison evaluation.overlap evaluation.series.asking "
+        "evaluation.series.sequences frames schema",
+        "numpy",
     ),
     "tabdiff.evaluation.overlap": Rule("errors evaluation.comparison evaluation.intervals", "numpy"),
     "tabdiff.evaluation.neighbours": Rule("evaluation.comparison", "numpy"),
@@ -258,6 +276,23 @@ RULES = {
     "tabdiff.evaluation.published.efficiency": Rule(
         "errors evaluation.published.boosting evaluation.published.tables", "numpy sklearn"
     ),
+    "tabdiff.evaluation.published.series": Rule("evaluation.published.series"),
+    "tabdiff.evaluation.published.series.windows": Rule("errors", "numpy torch"),
+    "tabdiff.evaluation.published.series.repeats": Rule("evaluation.arguments", "numpy scipy"),
+    "tabdiff.evaluation.published.series.moments": Rule(
+        "evaluation.arguments evaluation.published.series.windows", "numpy"
+    ),
+    "tabdiff.evaluation.published.series.nearest": Rule(
+        "errors evaluation.arguments evaluation.published.series.windows", "numpy scipy"
+    ),
+    "tabdiff.evaluation.published.series.recurrent": Rule(
+        "errors evaluation.arguments evaluation.published.series.windows", "torch"
+    ),
+    "tabdiff.evaluation.published.series.ts2vec": Rule("", "torch"),
+    "tabdiff.evaluation.published.series.fid": Rule(
+        "errors evaluation.arguments evaluation.published.series.ts2vec evaluation.published.series.windows",
+        "numpy torch",
+    ),
     "tabdiff.evaluation.features": Rule("evaluation.comparison", "numpy threadpoolctl"),
     "tabdiff.evaluation.effective": Rule("evaluation.comparison", "numpy"),
     "tabdiff.evaluation.fidelity": Rule("evaluation.fidelity"),
@@ -289,6 +324,20 @@ RULES = {
     "tabdiff.evaluation.privacy.singling_out": PRIVACY,
     "tabdiff.evaluation.privacy.descriptive": PRIVACY,
     "tabdiff.evaluation.privacy.whitebox": Rule(PRIVACY.own + " evaluation.arguments frames", "numpy"),
+    "tabdiff.evaluation.series": Rule(),
+    "tabdiff.evaluation.series.asking": Rule("errors evaluation.comparison evaluation.series", "numpy"),
+    "tabdiff.evaluation.series.distances": Rule("", "numpy"),
+    "tabdiff.evaluation.series.order": Rule("", "numpy"),
+    "tabdiff.evaluation.series.timing": Rule("evaluation.series.order", "numpy"),
+    "tabdiff.evaluation.series.structure": Rule("", "numpy"),
+    "tabdiff.evaluation.series.nearest": Rule("", "numpy"),
+    "tabdiff.evaluation.series.sequences": Rule("evaluation.comparison", "numpy"),
+    "tabdiff.evaluation.series.resampled": Rule(
+        "evaluation.comparison evaluation.estimates evaluation.intervals evaluation.series.nearest", "numpy"
+    ),
+    "tabdiff.evaluation.series.measures": Rule(
+        "evaluation.comparison evaluation.estimates evaluation.registry evaluation.series", "numpy"
+    ),
     "tabdiff.evaluation.utility": Rule("evaluation.utility"),
     "tabdiff.evaluation.utility.ranking": Rule("errors", "numpy"),
     "tabdiff.evaluation.utility.calibration": Rule("", "numpy"),
@@ -523,7 +572,7 @@ def test_only_generators_are_seeded_but_for_the_one_forked_initialisation():
                 isinstance(node, ast.With) and "fork_rng" in ast.unparse(node.items) for node in around
             )
             global_seeds.append((module, forked))
-    assert global_seeds == [("tabdiff.synthesis", True)]
+    assert global_seeds == [("tabdiff.nets.initial", True)]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -151,7 +151,7 @@ class Noise:
     """What turns clean rows into noisy ones: one draw for each row, or with B = 1 the same for all.
 
     eps: (B, *S, F), standard normal. keep: (B, *S, C), uniform in [0, 1): a level stays while alpha_bar is
-    above it. other: (B, *S, C) long, the level that takes its place.
+    above it. other: (B, *S, C) long, the level or state that takes its place.
     """
 
     eps: Tensor
@@ -174,6 +174,15 @@ class MixedProcess:
     prediction: gaussian.Prediction = field(default_factory=gaussian.VelocityPrediction)
     reverse: Reverse = multinomial.log_reverse
 
+    @property
+    def n_states(self) -> list[int]:
+        """How many states a noisy cell of each categorical column can have: at least its levels."""
+        return [int(count) for count in self.layout.n_levels.tolist()]
+
+    def to_learn(self, x_t: Tensor) -> Tensor | None:
+        """The noisy cells, of (B, *S, C), whose level is not told by x_t itself; None means all of them."""
+        return None
+
     def prior(self, shape: tuple[int, ...], generator: torch.Generator | None) -> MixedBatch:
         """Draw pure noise; shape is (B, *S)."""
         device = self.layout.n_levels.device
@@ -187,6 +196,7 @@ class MixedProcess:
 
         Unobserved numeric cells are standard normal noise at every time, so that their place carries no
         information, and their target is the conditional mean under that law: no stored value is ever read.
+        The same holds for the numbers at absent positions.
         """
         return self.corrupt_given(
             batch, t, self.noise(tuple(batch.cat.shape[:-1]), generator, batch.num.dtype)
@@ -205,11 +215,13 @@ class MixedProcess:
         """As `corrupt`, given the noise: x_t and the target of the numeric output."""
         eps, ab = noise.eps, over_cells(self.num_schedule.alpha_bar(t), batch.num)
         num, target = gaussian.corrupt(batch.num, eps, ab), self.prediction.target(batch.num, eps, ab)
-        if batch.observed is not None:
-            num = torch.where(batch.observed, num, eps)
-            target = torch.where(batch.observed, target, self.prediction.target_of_noise(eps, ab))
+        for stored in (batch.observed, None if batch.present is None else batch.present[..., None]):
+            if stored is not None:
+                num = torch.where(stored, num, eps)
+                target = torch.where(stored, target, self.prediction.target_of_noise(eps, ab))
         ab = over_cells(self.cat_schedule.alpha_bar(t), batch.cat)
-        return MixedBatch(num, multinomial.corrupt_given(batch.cat, ab, noise.keep, noise.other)), target
+        cat = multinomial.corrupt_given(batch.cat, ab, noise.keep, noise.other)
+        return MixedBatch(num, cat, present=batch.present), target
 
     def predict(
         self,

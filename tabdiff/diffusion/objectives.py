@@ -76,9 +76,12 @@ def stratified_times(n_rows: int, generator: torch.Generator | None, device: tor
     return (stratum + jitter) / n_rows
 
 
-def marginal_entropies(cat: Tensor, layout: LevelLayout) -> Tensor:
-    """Entropy of each column's observed levels in nats: cat (B, *S, C) -> (C,) float32."""
-    flat = cat.flatten(0, -2)
+def marginal_entropies(cat: Tensor, layout: LevelLayout, present: Tensor | None = None) -> Tensor:
+    """Entropy of each column's observed levels in nats: cat (B, *S, C) -> (C,) float32.
+
+    present: (B, *S) bool, the positions that count; None means all.
+    """
+    flat = cat.flatten(0, -2) if present is None else cat[present]
     entropies = []
     for column, count in enumerate(layout.n_levels.tolist()):
         share = torch.bincount(flat[:, column], minlength=count).double() / max(len(flat), 1)
@@ -91,8 +94,12 @@ def squared_errors(raw: Tensor, target: Tensor) -> Tensor:
     return (raw.float() - target).square().flatten(1).sum(1)
 
 
-def _counted_errors(raw: Tensor, target: Tensor, observed: Tensor | None, known: Known | None) -> Tensor:
-    """Squared error summed over the numeric cells that hold a value and are not known: (B,)."""
+def _counted_errors(
+    raw: Tensor, target: Tensor, observed: Tensor | None, known: Known | None, present: Tensor | None
+) -> Tensor:
+    """Squared error summed over the numeric cells that hold a value, are present and not known: (B,)."""
+    if present is not None:
+        raw = torch.where(present[..., None], raw.float(), target)
     if observed is not None:
         raw = torch.where(observed, raw.float(), target)
     if known is not None:
@@ -100,12 +107,23 @@ def _counted_errors(raw: Tensor, target: Tensor, observed: Tensor | None, known:
     return squared_errors(raw, target)
 
 
-def _over_unknown(values: Tensor, known: Known | None, columns: Tensor) -> Tensor:
-    """Values (B, *S, Cb) of some categorical columns summed over the cells that are not known: (B,)."""
-    return _sum_over_columns(values if known is None else values.masked_fill(known.cat[..., columns], 0))
+def _over_counted(
+    values: Tensor,
+    columns: Tensor,
+    known: Known | None,
+    present: Tensor | None,
+    to_learn: Tensor | None = None,
+) -> Tensor:
+    """Values (B, *S, Cb) of some categorical columns summed over the cells that count: (B,).
 
-
-def _sum_over_columns(values: Tensor) -> Tensor:
+    Those at positions that are present, not known and, of all columns' cells (B, *S, C), `to_learn`.
+    """
+    if known is not None:
+        values = values.masked_fill(known.cat[..., columns], 0)
+    if present is not None:
+        values = values.masked_fill(~present[..., None], 0)
+    if to_learn is not None:
+        values = values.masked_fill(~to_learn[..., columns], 0)
     return values.flatten(1).sum(1)
 
 
@@ -115,6 +133,7 @@ class CrossEntropyObjective:
 
     The head then means log p(x_0 | x_t). Each column's cross-entropy is divided by the entropy of its
     levels (entropies: (C,)), as a nearly constant column has little to say; `floor` bounds the division.
+    Levels that the noisy row tells already, see `MixedProcess.to_learn`, are not counted.
     """
 
     process: MixedProcess
@@ -135,7 +154,7 @@ class CrossEntropyObjective:
         x_t, target = self.process.corrupt(batch, t, generator)
         answers = None if lesson is None else lesson.answers(self.process.layout, x_t, t, label, known)
         raw, logits = ask(denoiser, x_t, t, label, known)
-        return self._loss(raw, logits, target, batch, None, known, answers)
+        return self._loss(raw, logits, target, batch, x_t, None, known, answers)
 
     def given(
         self,
@@ -149,7 +168,7 @@ class CrossEntropyObjective:
         """Loss of each row at times t with this noise, over its observed cells: (B,)."""
         x_t, target = self.process.corrupt_given(batch, t, noise)
         raw, logits = ask(denoiser, x_t, t, label, known)
-        return self._loss(raw, logits, target, batch, batch.observed, known)
+        return self._loss(raw, logits, target, batch, x_t, batch.observed, known)
 
     def _loss(
         self,
@@ -157,12 +176,15 @@ class CrossEntropyObjective:
         logits: Tensor,
         target: Tensor,
         batch: MixedBatch,
+        x_t: MixedBatch,
         observed: Tensor | None,
         known: Known | None,
         answers: Answers | None = None,
     ) -> Tensor:
         """Squared error of the numbers plus the normalised cross-entropy of every column: (B,)."""
-        loss = _counted_errors(raw, target if answers is None else answers.numbers(target), observed, known)
+        target = target if answers is None else answers.numbers(target)
+        loss = _counted_errors(raw, target, observed, known, batch.present)
+        to_learn = self.process.to_learn(x_t.cat)
         parts = self.process.layout.split(logits.float())
         for place, (bucket, part) in enumerate(zip(self.process.layout.buckets, parts, strict=True)):
             x0 = batch.cat[..., bucket.columns]
@@ -171,7 +193,7 @@ class CrossEntropyObjective:
             if answers is not None:
                 surprise = answers.surprises(place, bucket, log_p, surprise)
             surprise = surprise / self.entropies[bucket.columns].clamp_min(self.floor)
-            loss = loss + _over_unknown(surprise, known, bucket.columns)
+            loss = loss + _over_counted(surprise, bucket.columns, known, batch.present, to_learn)
         return loss / _n_terms(batch)
 
 
@@ -203,8 +225,9 @@ class VariationalObjective:
         if lesson is not None:
             target = lesson.answers(self.process.layout, x_t, t, label, known).numbers(target)
         raw, logits = ask(denoiser, x_t, t, label, known)
-        errors = _counted_errors(raw, target, None, known)
-        return (errors + self.bound_terms(logits, batch.cat, x_t.cat, t, known)) / _n_terms(batch)
+        errors = _counted_errors(raw, target, None, known, batch.present)
+        bound = self.bound_terms(logits, batch.cat, x_t.cat, t, known, batch.present)
+        return (errors + bound) / _n_terms(batch)
 
     def given(
         self,
@@ -219,17 +242,24 @@ class VariationalObjective:
         t = self._on_steps(t)
         x_t, target = self.process.corrupt_given(batch, t, noise)
         raw, logits = ask(denoiser, x_t, t, label, known)
-        errors = _counted_errors(raw, target, batch.observed, known)
-        return (errors + self.bound_terms(logits, batch.cat, x_t.cat, t, known)) / _n_terms(batch)
+        errors = _counted_errors(raw, target, batch.observed, known, batch.present)
+        bound = self.bound_terms(logits, batch.cat, x_t.cat, t, known, batch.present)
+        return (errors + bound) / _n_terms(batch)
 
     def _on_steps(self, t: Tensor) -> Tensor:
         """The first of the times i / n_steps, i from 1 on, that is not before t."""
         return torch.ceil(t * self.n_steps).clamp(1, self.n_steps) / self.n_steps
 
     def bound_terms(
-        self, logits: Tensor, x0: Tensor, x_t: Tensor, t: Tensor, known: Known | None = None
+        self,
+        logits: Tensor,
+        x0: Tensor,
+        x_t: Tensor,
+        t: Tensor,
+        known: Known | None = None,
+        present: Tensor | None = None,
     ) -> Tensor:
-        """n_steps times the term of the bound at time t, summed over cells that are not known: (B,) nats."""
+        """n_steps times the term of the bound at time t, summed over present cells not known: (B,) nats."""
         schedule, s = self.process.cat_schedule, (t - 1 / self.n_steps).clamp_min(0)
         ab_t, ab_s = over_cells(schedule.alpha_bar(t), x0), over_cells(alpha_bar_or_clean(schedule, s), x0)
         total = torch.zeros(len(x0), device=x0.device)
@@ -244,11 +274,14 @@ class VariationalObjective:
                 ab_t,
                 bucket.n_levels,
             )
-            total = total + _over_unknown(term, known, bucket.columns)
+            total = total + _over_counted(term, bucket.columns, known, present)
         return self.n_steps * total
 
 
-def _n_terms(batch: MixedBatch) -> int:
-    """Number of cells in one row, over inner positions and both kinds."""
+def _n_terms(batch: MixedBatch) -> int | Tensor:
+    """Number of cells in one row, over inner positions and both kinds; (B,) if some positions are absent."""
+    if batch.present is not None:
+        width = batch.num.shape[-1] + batch.cat.shape[-1]
+        return (batch.present.flatten(1).sum(1) * width).clamp_min(1)
     inner = batch.num[0].numel() + batch.cat[0].numel()
     return max(inner, 1)

@@ -123,8 +123,8 @@ def around_mean(process: MixedProcess, predict: Predict, noise: MixedBatch) -> M
     signal = process.num_schedule.alpha_bar(t).sqrt()
     if not process.n_num or float(signal) < 0.01:
         return noise
-    mean = predict(MixedBatch(torch.zeros_like(noise.num), noise.cat), t).x0
-    return MixedBatch(noise.num + signal.to(mean.dtype) * mean, noise.cat)
+    mean = predict(MixedBatch(torch.zeros_like(noise.num), noise.cat, present=noise.present), t).x0
+    return MixedBatch(noise.num + signal.to(mean.dtype) * mean, noise.cat, present=noise.present)
 
 
 def few_step(
@@ -147,7 +147,7 @@ def few_step(
         ab_t, ab_s = process.num_schedule.alpha_bar(t), alpha_bar_or_clean(process.num_schedule, s)
         num = gaussian.multistep(x_t.num, prediction.x0, ab_t, ab_s, previous)
         cat = process.step_levels(x_t.cat, prediction.log_p0, t, s, generator)
-        x_t, previous = MixedBatch(num, cat), (prediction.x0, ab_t)
+        x_t, previous = MixedBatch(num, cat, present=start.present), (prediction.x0, ab_t)
     return x_t
 
 
@@ -173,5 +173,6 @@ def ancestral(
             mean, variance = gaussian.posterior(prediction.x0, x_t.num, ab_s, ab_t)
             noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
             num = mean + variance.sqrt() * noise
-        x_t = MixedBatch(num, process.step_levels(x_t.cat, prediction.log_p0, t, s, generator))
+        cat = process.step_levels(x_t.cat, prediction.log_p0, t, s, generator)
+        x_t = MixedBatch(num, cat, present=start.present)
     return x_t
