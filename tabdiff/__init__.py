@@ -1,4 +1,4 @@
-"""tabdiff: learns tables with diffusion models and gives back rows that look like real ones.
+"""tabdiff: learns tables and series with diffusion models and gives back rows that look like real ones.
 
     from tabdiff import DiffusionOverSampler
     X_res, y_res = DiffusionOverSampler(random_state=0).fit_resample(X, y)
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tabdiff.estimators import TableSynthesizer
     from tabdiff.evaluation.judging import evaluate
     from tabdiff.oversampling import DiffusionOverSampler
+    from tabdiff.series import SeriesSynthesizer
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ _HOME = {
     "AugmentedClassifier": "tabdiff.augmented",
     "DiffusionOverSampler": "tabdiff.oversampling",
     "PriorCorrection": "tabdiff.calibration",
+    "SeriesSynthesizer": "tabdiff.series",
     "TableSynthesizer": "tabdiff.estimators",
     "evaluate": "tabdiff.evaluation.judging",
 }
@@ -30,6 +32,7 @@ __all__ = [
     "AugmentedClassifier",
     "DiffusionOverSampler",
     "PriorCorrection",
+    "SeriesSynthesizer",
     "TableSynthesizer",
     "__version__",
     "evaluate",

@@ -19,7 +19,6 @@ from tabdiff.arrangement import suggest
 from tabdiff.callbacks import CallbackSupport, calling, fit_task, together, with_callbacks
 from tabdiff.constraints import Predicate
 from tabdiff.errors import InputError
-from tabdiff.frames import RowTemplate, Template
 from tabdiff.histories import FitHistory
 from tabdiff.inputs import (
     LEARNING_PARAMETERS,
@@ -32,7 +31,7 @@ from tabdiff.inputs import (
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.requests import How, draw, fill, into_holes, read_request
 from tabdiff.retraining import relearn_table
-from tabdiff.saving import parts_to_save, with_saved_parts
+from tabdiff.saving import parts_to_save, with_saved_parts, withheld_labels
 from tabdiff.schema import Column, TableSchema
 from tabdiff.seeds import seed_sequence
 from tabdiff.storage.models import load_model, save_model
@@ -223,7 +222,7 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
                 )
             self._names, self._template = [column.name for column in columns], template
             self._draw_seed, self._n_calls = draw_seed, 0
-            self._withheld = _withheld(columns, table, template)
+            self._withheld = withheld_labels(columns, table.templates, template)
             self.suggested_constraints_ = suggest(columns)
             self._adopt(table, target)
         return self
@@ -522,15 +521,3 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         request = read_request(self._table, self._target, n, where, request_seed, how)
         broken = self._broken if self.constraints else None
         return self._template.rebuild(draw(self._table, request, row_seed, how, broken, first_row))
-
-
-def _withheld(
-    columns: list[Column], table: LearnedTable, template: Template | RowTemplate
-) -> dict[int, list[Any]]:
-    """Labels that a column's type declares but too few rows held, by the column's place: not to be saved."""
-    withheld = {}
-    for i, (column, own) in enumerate(zip(columns, table.templates, strict=True)):
-        if template.declares_labels(i):
-            kept = set(own.levels)
-            withheld[i] = [level for level in column.levels if level not in kept]
-    return withheld

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +23,9 @@ from tabdiff.settings import DiffusionConfig
 from tabdiff.training import History, bf16_pays
 from tabdiff.workers import Workers
 
-__all__ = ["FittedDiffusion"]
+__all__ = ["FittedDiffusion", "for_inference"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class FittedDiffusion:
         on_rows: Callable[[int], None] | None,
     ) -> MixedBatch:
         """Draw chunk by chunk, each from a random stream of its own, and put the rows into their places."""
-        network = _for_inference(self.network, self.device)
+        network = for_inference(self.network, self.device)
 
         def draw(job: tuple[Tensor, np.random.SeedSequence]) -> MixedBatch:
             rows, chunk_seed = job
@@ -221,7 +224,7 @@ class _How:
     forbidden: tuple[tuple[int, int], ...] = ()
 
 
-def _for_inference(network: MLPDenoiser, device: torch.device) -> MLPDenoiser:
+def for_inference(network: Network, device: torch.device) -> Network:
     """A copy whose linear layers hold bfloat16 weights where that pays: rounded once, not at each step."""
     copied = copy.deepcopy(network)
     if bf16_pays(device):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +70,18 @@ class TrainingConfig:
             )
 
 
+class Rows(Protocol):
+    """What batches of rows are gathered from, by their numbers."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        ...
+
+    def __getitem__(self, rows: Tensor | slice) -> MixedBatch:
+        """Gather some of the rows."""
+        ...
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """Rows to learn from.
@@ -78,7 +90,7 @@ class TrainingData:
     means once. replayed: (B,) bool, rows that a former network has drawn, or None if there are none.
     """
 
-    rows: MixedBatch
+    rows: Rows
     label: Tensor | None = None
     copies: Tensor | None = None
     replayed: Tensor | None = None

@@ -1,4 +1,4 @@
-"""`DiffusionOverSampler`: synthetic rows for rare classes, in the place of SMOTE and SMOTENC."""
+"""`DiffusionOverSampler`: synthetic rows or series for rare classes, in the place of SMOTE and SMOTENC."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ from tabdiff.callbacks import (
 from tabdiff.cells import take
 from tabdiff.errors import AugmentationNotHelpfulWarning, InputError, SmallClassWarning
 from tabdiff.frames import RowTemplate, Template
+from tabdiff.frames.cases import Cases, is_cases, read_cases, with_new_cases
 from tabdiff.imbalance.acceptance import Judge, fit_judge
 from tabdiff.imbalance.amounts import rows_asked
 from tabdiff.imbalance.boosting import BoostedTrees
 from tabdiff.imbalance.choosing import AmountReport, choose, score_arms
 from tabdiff.imbalance.generators import CACHE, Generator, fingerprint, generator_of
 from tabdiff.imbalance.labels import plain
+from tabdiff.imbalance.series import refuse_what_is_for_rows, series_source, warn_of_small_classes
 from tabdiff.imbalance.sources import MIN_CLASS_ROWS, GeneratorSource, Part, SyntheticRows
 from tabdiff.imbalance.tuning import Folds, TrainingRows, folds_of, notes_on, plans_of_amounts, tried
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
@@ -55,6 +57,10 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
     A drop-in for imbalanced-learn's SMOTE and SMOTENC. The model is trained on the rows of all classes and
     told the class of each; then exactly the missing number of rows of each class is drawn. Raw frames go in:
     missing values, text, categories, booleans and dates need no preparation, and come back in kind.
+
+    Series go in as an array (n_cases, n_channels, n_timepoints), or as a list of arrays (n_channels,
+    n_timepoints) of unequal lengths: one model learns the series of all classes, and whole new series are
+    drawn of each class that lacks some.
 
     Balanced classes rarely serve a classifier best: they shift its probabilities, and often cost it average
     precision. `sampling_strategy="tuned"` finds the amount that helps, none included, and says so;
@@ -102,7 +108,7 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         Number of rows to add, in all or by class, in the place of `sampling_strategy`.
     accept : "plausible" or None, default="plausible"
         Which rows drawn are kept. "plausible": more are drawn than needed, and chosen in proportion to the
-        probability of their class by a classifier of the real rows. None keeps all.
+        probability of their class by a classifier of the real rows. None keeps all, as is done with series.
     generator : DiffusionOverSampler, TableSynthesizer or None, default=None
         A fitted one whose model is used; nothing is trained then.
     estimator : classifier, default=None
@@ -126,10 +132,10 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
     generator_ : Generator or None
         The model of the table and its classes; None if nothing was to be generated, for then nothing is
         trained. With "tuned" that of the first fold.
-    model_ : LearnedTable or None
-        The model alone.
+    model_ : LearnedTable, LearnedPanel or None
+        The model alone, of a table or of series.
     n_features_in_ : int
-        Number of columns of X.
+        Number of columns of X, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if all are strings.
 
@@ -140,7 +146,10 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
     Notes
     -----
     A class of fewer than 20 rows is too small to be learned. Its synthetic rows are its real rows, noised
-    half way and drawn back by the model of all rows; a `SmallClassWarning` says so.
+    half way and drawn back by the model of all rows; a `SmallClassWarning` says so. So it does for series of
+    a class of fewer than 30 cases, which are drawn by OHIT: from Gaussians around clusters of the real ones.
+    What is for rows alone, `sampling_strategy="tuned"`, `categorical_features`, `generator`,
+    `guidance_weight` and `method="tabddpm"`, is refused with series.
 
     Resample the training part only, and inside of cross-validation: `imblearn.pipeline.make_pipeline` does
     both.
@@ -216,6 +225,7 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.input_tags.sparse = False
+        tags.input_tags.three_d_array = True
         return tags
 
     @with_callbacks
@@ -225,7 +235,8 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         Parameters
         ----------
         X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
-            The features. They are not changed.
+            The features. They are not changed. Or series: an ndarray of shape (n_rows, n_channels,
+            n_timepoints), or a list of ndarrays of shape (n_channels, n_timepoints).
         y : series, array or list of shape (n_rows,), or one-hot of shape (n_rows, n_classes)
             The classes, none of them missing.
 
@@ -237,13 +248,21 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
             Their classes.
         """
         self._validate_params()
-        table, classes, _ = self._check_X_y(X, y)
+        of_series = is_cases(X)
+        if of_series:
+            cases, classes = self._check_cases_y(X, y)
+        else:
+            table, classes, _ = self._check_X_y(X, y)
         self.generator_, self.model_, self.report_ = None, None, None
         with fit_task(self) as task:
-            new = self._fit_resample((X, *table), classes, task)
+            if of_series:
+                new = self._resample_cases(cases, classes, task)
+            else:
+                new = self._fit_resample((X, *table), classes, task)
         known, first = np.unique(classes, return_index=True)
         rows = first[np.searchsorted(known, new.y)]
-        return frames.append_rows(X, new.X), frames.append_rows(y, frames.select_rows(y, rows))
+        append = with_new_cases if of_series else frames.append_rows
+        return append(X, new.X), frames.append_rows(y, frames.select_rows(y, rows))
 
     def row_source(self, X, y, folds=()):
         """Train on (X, y), or on the training rows of each fold, for rows that are drawn later.
@@ -271,12 +290,20 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
     def _check_X_y(self, X, y):
         """Read both, changing neither: columns and how to rebuild X, classes (n,), whether y is one-hot."""
         columns, template = read_table(X, self)
-        labels = class_labels(y)
-        _refuse_numbers(labels)
-        check_classification_targets(labels)
-        classes, one_hot = check_target_type(labels, indicate_one_vs_all=True)
+        classes, one_hot = _classes(y)
         check_consistent_length(columns[0].values, classes)
         return (columns, template), classes, one_hot
+
+    def _check_cases_y(self, X, y):
+        """Read both, changing neither: the series and the classes (n,)."""
+        cases = read_cases(X)
+        classes, _ = _classes(y)
+        check_consistent_length(cases.lengths, classes)
+        refuse_what_is_for_rows(self)
+        self.n_features_in_ = cases.n_channels
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return cases, classes
 
     def _fit_resample(self, X, y, task=None):
         """Return the synthetic rows; X: the user's rows, their columns and the template."""
@@ -286,15 +313,30 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
             asked, source = self._tuned(table, columns, template, y, task)
         else:
             asked = rows_asked(self.sampling_strategy, self.n_synthetic, y)
-        self.sampling_strategy_ = {label: int(n) for label, n in asked.items()}
-        self.n_synthetic_ = sum(self.sampling_strategy_.values())
-        self.synthetic_mask_ = np.repeat([False, True], [len(y), self.n_synthetic_])
+        self._note_asked(asked, len(y))
         if not self.n_synthetic_:
             return SyntheticRows(template.empty, y[:0])
         if source is None:
             source = self._source(columns, template, y, (), task, self._seeds()[:2])
         _warn_of_small_classes(y, self.sampling_strategy_, 4 + CALLS_BETWEEN)
         return source.rows(None, self.sampling_strategy_)
+
+    def _resample_cases(self, cases: Cases, classes: np.ndarray, task: Start | None) -> SyntheticRows:
+        """Return the synthetic series."""
+        self._note_asked(rows_asked(self.sampling_strategy, self.n_synthetic, classes), len(classes))
+        config = table_config(self, None)
+        with training_bar(self.verbose) as bar:
+            how = config, self._seeds()[:2], together(bar, task)
+            source = series_source(cases, classes, self.sampling_strategy_, *how)
+        self.model_ = source.model
+        warn_of_small_classes(classes, self.sampling_strategy_, 4 + CALLS_BETWEEN)
+        return SyntheticRows(*source.draw(self.sampling_strategy_, self.sampling_steps, self.verbose))
+
+    def _note_asked(self, asked: Mapping[Any, int], n_real: int) -> None:
+        """Set what is to be added, by class, in all and by row."""
+        self.sampling_strategy_ = {label: int(n) for label, n in asked.items()}
+        self.n_synthetic_ = sum(self.sampling_strategy_.values())
+        self.synthetic_mask_ = np.repeat([False, True], [n_real, self.n_synthetic_])
 
     def _tuned(
         self,
@@ -422,6 +464,14 @@ def _shared_out(config: TableConfig, n_rows: int, n_parts: int) -> TableConfig:
     steps = max(-(-whole // n_parts), min(whole, LEAST_STEPS))
     seconds = None if config.max_seconds is None else config.max_seconds / n_parts
     return replace(config, max_steps=steps, max_seconds=seconds)
+
+
+def _classes(y: Any) -> tuple[np.ndarray, bool]:
+    """The class of each row, (n,), and whether y was one-hot; raises `ValueError` for others."""
+    labels = class_labels(y)
+    _refuse_numbers(labels)
+    check_classification_targets(labels)
+    return check_target_type(labels, indicate_one_vs_all=True)
 
 
 def _refuse_numbers(labels: Any) -> None:

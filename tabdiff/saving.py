@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tabdiff.errors import StorageError
+from tabdiff.frames import RowTemplate, Template
 from tabdiff.frames.saved import template_from_plain, template_to_plain
 from tabdiff.inputs import note_names
+from tabdiff.schema import Column
 from tabdiff.tables import LearnedTable
 
-__all__ = ["parts_to_save", "with_saved_parts"]
+__all__ = ["parts_to_save", "with_saved_parts", "withheld_labels"]
 
 NOT_SAVED = ("callbacks", "checkpoint_dir", "checkpoint_seconds", "device", "resume")
 
@@ -62,3 +65,18 @@ def with_saved_parts(cls: type, path: Any, table: LearnedTable, parts: dict[str,
             "it again."
         ) from error
     return model
+
+
+def withheld_labels(
+    columns: Sequence[Column], templates: Sequence[Column], template: Template | RowTemplate
+) -> dict[int, list[Any]]:
+    """Labels that a column's type declares but too few rows held, by the column's place: not to be saved.
+
+    columns: as they were read; templates: what the model holds of them.
+    """
+    withheld = {}
+    for i, (column, own) in enumerate(zip(columns, templates, strict=True)):
+        if template.declares_labels(i):
+            kept = set(own.levels)
+            withheld[i] = [level for level in column.levels if level not in kept]
+    return withheld

@@ -182,7 +182,9 @@ def fit_diffusion(
         n_draws = config.training.max_steps * config.training.batch_size
         data = replace(data, copies=tempered_copies(data.label, n_classes, n_draws, config))
 
-    objective = config.method.objective(process, marginal_entropies(data.rows.cat, layout).to(device))
+    objective = config.method.objective(
+        process, marginal_entropies(batch.cat[~(held | hidden)], layout).to(device)
+    )
     row_loss = ConditionalLoss(
         objective,
         n_classes,

@@ -91,7 +91,13 @@ class Windows:
 
 
 def guided(
-    steps: MixedBatch, guides: Guides, series: Tensor, at: Tensor, before: Tensor, behind: Tensor, length: Tensor
+    steps: MixedBatch,
+    guides: Guides,
+    series: Tensor,
+    at: Tensor,
+    before: Tensor,
+    behind: Tensor,
+    length: Tensor,
 ) -> MixedBatch:
     """The features of windows, those of the steps (B, L, ...) and then the guides.
 

@@ -67,6 +67,7 @@ RULES = {
     "tabdiff.frames.template": FRAMES,
     "tabdiff.frames.reading": FRAMES,
     "tabdiff.frames.rows": FRAMES,
+    "tabdiff.frames.cases": Rule("errors", "numpy"),
     "tabdiff.frames.saved": FRAMES,
     "tabdiff.frames.saved_pandas": FRAMES,
     "tabdiff.frames.saved_types": FRAMES,
@@ -115,6 +116,7 @@ RULES = {
     "tabdiff.batch": Rule("", "torch"),
     "tabdiff.workers": Rule("", "threadpoolctl torch"),
     "tabdiff.encoding": Rule(),
+    "tabdiff.encoding.timeline": Rule("errors schema", "numpy"),
     "tabdiff.encoding.codec": Rule("errors schema wanted", "numpy"),
     "tabdiff.encoding.alignment": Rule("cells errors schema", "numpy"),
     "tabdiff.encoding.grids": Rule("", "numpy"),
@@ -186,7 +188,7 @@ RULES = {
     "tabdiff.retraining": Rule(
         "batch encoding errors nets schema settings synthesis tables targets training", "numpy torch"
     ),
-    "tabdiff.saving": Rule("errors frames inputs tables", "numpy"),
+    "tabdiff.saving": Rule("errors frames inputs schema tables", "numpy"),
     "tabdiff.progress": Rule("training", "tqdm"),
     "tabdiff.inputs": Rule("errors frames schema tables", "numpy sklearn"),
     "tabdiff.estimators": FACE,
@@ -201,6 +203,10 @@ RULES = {
     "tabdiff.imbalance.sources": Rule(
         "cells errors frames imbalance.acceptance imbalance.generators imbalance.labels progress schema",
         "numpy sklearn",
+    ),
+    "tabdiff.imbalance.ohit": Rule("", "numpy scipy sklearn"),
+    "tabdiff.imbalance.series": Rule(
+        "errors frames imbalance.labels imbalance.ohit panels progress schema tables training", "numpy"
     ),
     "tabdiff.imbalance.tuning": Rule(
         "errors frames imbalance.amounts imbalance.choosing imbalance.sources", "numpy sklearn"
@@ -366,7 +372,10 @@ RULES = {
     "tabdiff.cli.parser": Rule("cli errors"),
     "tabdiff.cli": Rule("cli.parser"),
     "tabdiff.__main__": Rule("cli"),
-    "tabdiff.datasets": Rule("datasets.known_law", "", "narwhals pandas polars pyarrow"),
+    "tabdiff.datasets": Rule(
+        "datasets.known_histories datasets.known_law", "", "narwhals pandas polars pyarrow"
+    ),
+    "tabdiff.datasets.known_histories": Rule("", "numpy", "pandas"),
     "tabdiff.datasets.known_law": Rule("", "numpy", "pandas"),
 }
 

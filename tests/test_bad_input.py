@@ -146,8 +146,8 @@ def test_tables_without_columns(use, name):
 def test_arrays_that_are_not_two_dimensional(use):
     with refused(ValueError, "Expected 2D array, got 1D array"):
         use(np.arange(9.0))
-    with refused(ValueError, "dim 3"):
-        use(np.zeros((N, 2, 2)))
+    with refused(ValueError, "dim 4"):
+        use(np.zeros((N, 2, 2, 2)))
     with refused(ValueError, "2-dimensional"):
         use(mixed_table()["count"])
     with refused(ValueError, "Expected 2D array"):

@@ -75,9 +75,7 @@ def test_windows_of_one_length_are_all_present_and_a_slice_is_as_good_as_numbers
 
 def test_observed_cells_stay_so_and_guides_are():
     found = windows_of([2, 2], 2)
-    steps = MixedBatch(
-        found.steps.num, found.steps.cat, torch.tensor([[True], [False], [True], [True]])
-    )
+    steps = MixedBatch(found.steps.num, found.steps.cat, torch.tensor([[True], [False], [True], [True]]))
     found = Windows(steps, found.guides, **cut(np.array([0, 2, 4]), 2))
     assert found[:].observed[0].tolist() == [[True, True, True, True], [False, True, True, True]]
 

@@ -1,6 +1,6 @@
 """Small real tables that ship with the package, so that examples and tests need no network.
 
-`make_transactions` draws from a known law instead.
+`make_transactions` and `make_card_histories` draw from known laws instead.
 
 Each table is a Parquet file in `data/` with a JSON file of the same name beside it, which holds the
 target column, a description, the licence, the citation and the source. What was changed against the
@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal, overload
 
+from tabdiff.datasets.known_histories import make_card_histories
 from tabdiff.datasets.known_law import make_transactions
 
-__all__ = ["Dataset", "load_credit_default", "load_fraud", "make_transactions"]
+__all__ = ["Dataset", "load_credit_default", "load_fraud", "make_card_histories", "make_transactions"]
 
 Library = Literal["pandas", "polars", "pyarrow"]
 

@@ -30,11 +30,11 @@ class SeriesLoss:
     """What training minimises: an objective on windows of which the guides and some cells are given.
 
     guides: windows to their guides as known cells. n_num, n_cat: numbers of features that are learned, which
-    come first. place_feature: the numeric guide that is above 0 in windows that do not begin their series, None if
-    there are none to tell apart.
+    come first. place_feature: the numeric guide that is above 0 in windows that do not begin their series,
+    None if there are none to tell apart.
     whole_share: share of the windows of which nothing else is given; of half of the others the beginning is,
-    up to a step that is drawn evenly, and of the other half random cells at a rate that is. A window that does
-    not begin its series is only ever drawn behind another one: of most of them the beginning is given.
+    up to a step that is drawn evenly, and of the other half random cells at a rate that is. A window that
+    does not begin its series is only ever drawn behind another one: of most of them the beginning is given.
     """
 
     objective: Objective

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Hashable, Iterable, Sequence
 from importlib import metadata
+from time import process_time
 from typing import Any
 
 import tabdiff.evaluation.fidelity
 import tabdiff.evaluation.privacy
+import tabdiff.evaluation.series.measures
 import tabdiff.evaluation.utility  # noqa: F401  (each room registers its measures)
 from tabdiff import frames
 from tabdiff.errors import InputError
@@ -43,6 +44,9 @@ def evaluate(
     alpha: float = 0.01,
     measures: Iterable[str] | None = None,
     references: bool = True,
+    entity: Hashable | None = None,
+    time: Hashable | None = None,
+    context: Sequence[Hashable] = (),
 ) -> Report:
     """Judge a synthetic table, whoever made it: whether it is faithful, helps, and leaks.
 
@@ -79,6 +83,15 @@ def evaluate(
         Names of the measures to take, such as ``["fidelity.c2st"]``; None takes all that are registered.
     references : bool, default=True
         Measure the reference tables as well: holdout, independent columns, copy and SMOTE.
+    entity : hashable, default=None
+        Name of the column that tells whose step a row is. It is not modelled, serves as `group` if none is
+        named, and adds the measures ``series.*``: intervals of these count entities.
+    time : hashable, default=None
+        Name of the column that orders the steps of an entity: times or numbers. It is no column of the
+        other measures. Without it steps are in the order of the rows. With it and no `entity` a table is one
+        series.
+    context : sequence of hashable, default=()
+        Columns that do not change within an entity; they are no columns of steps.
 
     Returns
     -------
@@ -104,8 +117,8 @@ def evaluate(
     >>> report.verdict.privacy
     'leak detected'
     """
-    started = time.process_time()
-    names = _chosen(measures)
+    started = process_time()
+    names = _chosen(measures, entity is not None or time is not None)
     comparison = compare(
         train,
         synthetic,
@@ -119,6 +132,9 @@ def evaluate(
         budget=budget,
         alpha=alpha,
         seed=seed,
+        entity=entity,
+        time=time,
+        context=context,
     )
     estimates = measure_all(comparison, names)
     beside: dict[str, dict[str, Estimate]] = {}
@@ -127,10 +143,10 @@ def evaluate(
             name: measure_all(other, names) for name, other in reference_comparisons(comparison).items()
         }
     verdict = judge(estimates, alpha)
-    return Report(estimates, verdict, beside, _facts(comparison, time.process_time() - started))
+    return Report(estimates, verdict, beside, _facts(comparison, process_time() - started))
 
 
-def _chosen(measures: Iterable[str] | None) -> list[str]:
+def _chosen(measures: Iterable[str] | None, of_series: bool) -> list[str]:
     if measures is None:
         return list(MEASURES)
     names = [str(name) for name in names_of("measures", measures)]
@@ -139,6 +155,9 @@ def _chosen(measures: Iterable[str] | None) -> list[str]:
     unknown = [name for name in names if name not in MEASURES]
     if unknown:
         raise InputError(f"there are no measures {unknown}. Known: {sorted(MEASURES)}.")
+    lacking = [] if of_series else [name for name in names if name.startswith("series.")]
+    if lacking:
+        raise InputError(f"the measures {lacking} are of series. Pass `entity` or `time`.")
     return names
 
 

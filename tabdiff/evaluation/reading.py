@@ -21,6 +21,8 @@ from tabdiff.evaluation.comparison import (
     budget_of,
 )
 from tabdiff.evaluation.overlap import check_control
+from tabdiff.evaluation.series.asking import check_context, check_roles, entities_of, halves
+from tabdiff.evaluation.series.sequences import with_series
 from tabdiff.schema import Column, Storage
 
 __all__ = ["MAX_FEW_VALUES", "compare"]
@@ -48,10 +50,14 @@ def compare(
     budget: str | Budget = "standard",
     alpha: float = 0.01,
     seed: int = 0,
+    entity: Hashable | None = None,
+    time: Hashable | None = None,
+    context: Sequence[Hashable] = (),
 ) -> Comparison:
     """Read the tables and check that they can be judged.
 
-    Arguments as in `evaluate`.
+    Arguments as in `evaluate`. With `entity` or `time` it is a `SeriesComparison`; the time is none of its
+    columns then, and entities are its groups if no others are named.
     Raises `InputError` for empty tables, infinite numbers and arguments out of range, `SchemaError` for
     columns that differ in name or in what they hold, `ControlContaminated` if the holdout shares rows with
     train or with the synthetic table beyond what chance explains.
@@ -64,28 +70,37 @@ def compare(
         )
     alpha, seed = alpha_of(alpha), seed_of(seed)
     target, group = one_name("target", target), one_name("group", group)
+    entity, time, context = one_name("entity", entity), one_name("time", time), names_of("context", context)
     sensitive, known = names_of("sensitive", sensitive), names_of("known", known)
     read = {role: _read(role, table) for role, table in tables.items()}
     names = list(read["train"])
     for role, columns in read.items():
         _check_names(role, names, list(columns))
+    check_roles(entity, time, context, target, names)
+    group = entity if group is None else group
+    names = [name for name in names if name != time or time is None]
     forced = {} if target is None else {target: "target"}
-    forced |= {} if group is None else {group: "identifier"}
+    forced |= {name: "identifier" for name in (group, entity) if name is not None}
     _check_known("target", [target] if target is not None else [], names)
     _check_known("group", [group] if group is not None else [], names)
     _check_known("sensitive", sensitive, names)
     _check_known("known", known, names)
     _check_roles(target, group, one_name("positive", positive))
+    if not names:
+        raise InputError(f"the tables have no column but the time {time!r}. Pass one more.")
 
     layout, rows = _align(read, names, forced)
     parts = {role: rows[role] for role in tables}
+    times = None if time is None else _times(time, read)
+    entities = entities_of(None if entity is None else layout[entity], rows, times)
     groups = None if group is None else layout[group]
     if holdout is None and len(parts["train"]) < 2:
         raise InputError("`train` has 1 row, which cannot be halved. Pass more rows, or a holdout.")
     if holdout is None:
-        order = np.random.default_rng([seed, 0]).permutation(len(parts["train"]))
-        half = len(order) // 2
-        parts["holdout"], parts["train"] = parts["train"][order[half:]], parts["train"][order[:half]]
+        first, second = halves(len(parts["train"]), None if entities is None else entities["train"], seed)
+        parts["holdout"], parts["train"] = parts["train"][second], parts["train"][first]
+        for held in (each for each in (times, entities) if each is not None):
+            held["holdout"], held["train"] = held["train"][second], held["train"][first]
     comparison = Comparison(
         layout,
         parts["train"],
@@ -105,7 +120,12 @@ def compare(
     )
     if holdout is not None:
         check_control(comparison)
-    return comparison
+    if entities is None:
+        return comparison
+    is_calendar = time is not None and read["train"][time].storage is Storage.DATETIME
+    series = with_series(comparison, entities, times, context, entity is not None, is_calendar)
+    check_context(series)
+    return series
 
 
 # --- reading ---
@@ -257,6 +277,25 @@ def _as_numbers(column: Column) -> np.ndarray:
     if column.unit is not None:
         values = values * float(np.array(1, dtype=f"m8[{column.unit}]") / np.timedelta64(1, "s"))
     return np.where(column.missing, np.nan, values)
+
+
+def _times(time: Hashable, read: dict[str, dict[Hashable, Column]]) -> dict[str, np.ndarray]:
+    """The time of every row of each table, (n,) float64: seconds since 1970, or numbers as they are."""
+    storage = read["train"][time].storage
+    for role, columns in read.items():
+        column = columns[time]
+        if column.missing.any():
+            raise InputError(
+                f"`{role}`: the time {time!r} is missing in {column.missing.sum()} of {len(column)} rows, "
+                f"first in row {int(np.argmax(column.missing))}. Steps need a time: fill it, or drop them."
+            )
+        if column.storage not in (*TIMES, Storage.INT, Storage.FLOAT):
+            raise InputError(
+                f"`{role}`: the time {time!r} holds {column.storage} cells, such as "
+                f"{column.describe(column.values[0])!r}. Convert it to times or numbers."
+            )
+        _check_storages(time, storage, {role: column})
+    return {role: _as_numbers(columns[time]) for role, columns in read.items()}
 
 
 def _labels(column: Column) -> tuple[np.ndarray, tuple[Any, ...]]:

@@ -17,7 +17,7 @@ _FORK = threading.Lock()
 
 
 def initialised(build: Callable[[], Network], seed: int) -> Network:
-    """Build a network on the CPU with weights that follow from `seed`, leaving torch's global generator alone."""
+    """Build a network on the CPU with weights from `seed`; torch's global generator stays as it was."""
     with _FORK, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs as well
         return build()

@@ -86,7 +86,7 @@ class SequenceDenoiser(nn.Module):
 
 
 class GatedConvolution(nn.Module):
-    """A residual block: each step sees itself, the steps `dilation` before and behind it, and the mean of all.
+    """A residual block: a step sees itself, those `dilation` before and behind it, and the mean of all.
 
     h: (B, L, width); scale, shift: (B or 1, 1, width); inside: (B, L, 1), 1 at present steps and 0 at others,
     or None if all are. Starts as the identity.

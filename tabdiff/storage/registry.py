@@ -7,11 +7,14 @@ import functools
 from tabdiff import arrangement, constraints, schema
 from tabdiff.diffusion import samplers, schedules
 from tabdiff.encoding import columns, formats, identifiers, table
+from tabdiff.encoding.timeline import Timeline
 from tabdiff.frames import saved
 from tabdiff.histories import FitHistory
 from tabdiff.memorisation import BrakeConfig
-from tabdiff.methods import FewStep, TabDDPM
+from tabdiff.methods import FewStep, MaskedFewStep, TabDDPM
 from tabdiff.nets.mlp import MLPConfig
+from tabdiff.nets.sequence import SequenceConfig
+from tabdiff.sequences import SeriesConfig
 from tabdiff.settings import DiffusionConfig
 from tabdiff.storage.packing import Packer
 from tabdiff.storage.scalars import Tagged
@@ -32,6 +35,7 @@ CLASSES: tuple[type, ...] = (
     *(DiffusionConfig, MLPConfig, TrainingConfig, BrakeConfig, TableConfig, FewStep, TabDDPM),
     *(schedules.CosineSchedule, schedules.KarrasSchedule, schedules.PowerSchedule),
     *(History, FitHistory, Target),
+    *(SeriesConfig, SequenceConfig, MaskedFewStep, Timeline),
 )
 FUNCTIONS = {"few_step": samplers.few_step, "ancestral": samplers.ancestral}
 
