@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from tabdiff.cells import take
 from tabdiff.errors import InputError
 from tabdiff.panels import Panel
-from tabdiff.schema import Column
+from tabdiff.schema import Column, Storage
 
-__all__ = ["Roles", "columns_of", "panel_of"]
+__all__ = ["Roles", "by_rarity", "codes_in", "columns_of", "event_class", "panel_of", "with_rarest"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,48 @@ def columns_of(panel: Panel, names: Sequence[Hashable]) -> list[Column]:
     if panel.time is not None:
         found[panel.time.name] = panel.time
     return [found[name] for name in names]
+
+
+def event_class(name: Hashable) -> str:
+    """The name of the context column that tells the class which a column of steps makes of a series."""
+    return f"{name}: the rarest in the series"
+
+
+def by_rarity(panel: Panel, name: Hashable) -> list:
+    """The values of a column of steps as the user knows them, the rarest first."""
+    column = next(column for column in panel.steps if column.name == name)
+    values, counts = np.unique(column.observed, return_counts=True)
+    return [column.describe(value) for value in values[np.argsort(counts, kind="stable")]]
+
+
+def codes_in(column: Column, values: Sequence[Any]) -> np.ndarray:
+    """The place of each cell among these values, (n,) int64; their number where it holds none of them."""
+    place = {value: i for i, value in enumerate(values)}
+    found, inverse = np.unique(column.values, return_inverse=True)
+    if column.storage is Storage.LABEL and not column.levels:
+        return np.full(len(column), len(values))
+    codes = np.array([place.get(column.describe(value), len(values)) for value in found], dtype=np.int64)
+    return np.where(column.missing, len(values), codes[inverse] if len(found) else 0)
+
+
+def with_rarest(panel: Panel, name: Hashable, values: Sequence[Any]) -> Panel:
+    """The panel with one more context column: of each series the first of `values` that occurs in it.
+
+    Raises `InputError` if there are series in which none does.
+    """
+    column = next(column for column in panel.steps if column.name == name)
+    codes = codes_in(column, values)
+    rarest = np.minimum.reduceat(codes, panel.offsets[:-1])
+    if (rarest == len(values)).any():
+        raise InputError(
+            f"the target {name!r} is missing in all steps of {int((rarest == len(values)).sum())} entities. "
+            "Drop these, or fill it."
+        )
+    # the cell of a step that has the value, so that it is held as the column holds it
+    whose = np.repeat(rarest, panel.lengths) == codes
+    first = np.maximum.reduceat(np.where(whose, np.arange(len(codes)), -1), panel.offsets[:-1])
+    told = replace(take(column, first), name=event_class(name))
+    return replace(panel, context=[*panel.context, told])
 
 
 def _check_complete(column: Column, role: str, advice: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from tabdiff.batch import Known, MixedBatch
-from tabdiff.cells import put, take
+from tabdiff.cells import put, replaced, take
 from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.encoding.timeline import Timeline
 from tabdiff.schema import Column, Storage, TableSchema, infer_schema
@@ -47,6 +47,15 @@ class Panel:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def with_series(self, entities: np.ndarray, other: Panel) -> Panel:
+        """The panel with the series of `other`, of the same lengths, in the places of some of its own."""
+        rows = np.concatenate([np.arange(self.offsets[i], self.offsets[i + 1]) for i in entities])
+        steps = [replaced(own, new, rows) for own, new in zip(self.steps, other.steps, strict=True)]
+        time = self.time
+        if time is not None and other.time is not None:
+            time = replaced(time, other.time, rows)
+        return replace(self, steps=steps, time=time)
 
     @property
     def lengths(self) -> np.ndarray:

@@ -20,7 +20,15 @@ from tabdiff.encoding.alignment import aligned
 from tabdiff.errors import ConditionError, InputError
 from tabdiff.histories import FitHistory
 from tabdiff.inputs import check_names, read_rows, read_table, whole_number
-from tabdiff.long_frames import Roles, columns_of, panel_of
+from tabdiff.long_frames import (
+    Roles,
+    by_rarity,
+    codes_in,
+    columns_of,
+    event_class,
+    panel_of,
+    with_rarest,
+)
 from tabdiff.panels import LearnedPanel, Panel, PanelConfig, kinds_of, learn_panel
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.requests import How, draw, read_request
@@ -33,6 +41,8 @@ from tabdiff.targets import Target, read_target
 from tabdiff.training import Start
 
 __all__ = ["SeriesSynthesizer"]
+
+MAX_ROUNDS = 8
 
 
 class SeriesSynthesizer(BaseEstimator):
@@ -57,8 +67,10 @@ class SeriesSynthesizer(BaseEstimator):
     context : sequence of hashable, default=()
         Names of the columns that an entity keeps.
     target : hashable, default=None
-        A context column with few values, rare ones among them: series of each are asked for as by
-        `sample(n, where={target: value})`, and rare ones are shown to the model more often.
+        A column with few values, rare ones among them, that series are to be asked for by:
+        `sample(n, where={target: value})`. Of a context column that is its value. A column that changes from
+        step to step, such as a fraud flag, makes a class of whole series: the rarest of its values that
+        occurs in them. Rare classes are shown to the model more often.
     random_state : int, RandomState, Generator or None, default=None
         Seed of everything that is random. The same seed gives the same series on the same machine, whatever
         the number of threads, as long as `max_seconds` is not what ends training.
@@ -191,7 +203,7 @@ class SeriesSynthesizer(BaseEstimator):
         roles = self._stated_roles()
         roles.check(names)
         panel, _ = panel_of(columns, roles)
-        target, label = self._read_target(panel)
+        panel, target, label = self._with_target(panel)
         seed, draw_seed = seed_sequence(self.random_state).spawn(2)
         with self._watched() as progress:
             learned = learn_panel(
@@ -252,7 +264,7 @@ class SeriesSynthesizer(BaseEstimator):
             return self._template.rebuild(self._panel.templates(self._names))
         rows = self._rows(n, where, row_seed)
         with sampling_bar(self.verbose, len(rows[0])) as on_rows:
-            panel = self._panel.with_steps(rows, step_seed, self.sampling_steps, on_rows=on_rows)
+            panel = self._with_steps(rows, step_seed, on_rows)
         return self._template.rebuild(self._columns(panel))
 
     def forecast(self, X, horizon, *, random_state=None):
@@ -366,22 +378,24 @@ class SeriesSynthesizer(BaseEstimator):
         """
         return load_panel(cls, path, device)
 
-    def _read_target(self, panel: Panel) -> tuple[Target | None, np.ndarray | None]:
-        """The target and the class of each entity; `InputError` if it is no such column of the context."""
+    def _with_target(self, panel: Panel) -> tuple[Panel, Target | None, np.ndarray | None]:
+        """The panel, with the class of its series in the context; the target; and the class of each."""
+        self._rarity = None
         if self.target is None:
-            return None, None
-        if self.target not in self.context:
-            raise InputError(
-                f"target is {self.target!r}, which is not among the context columns {list(self.context)}. A "
-                "target is a class of whole series: name it in context as well."
-            )
-        read = read_target(panel.context, self.target, self.schema)
+            return panel, None, None
+        if self.entity is None:
+            raise InputError(f"target is {self.target!r}, but a single series has no classes. Leave it out.")
+        of_steps = self.target in [column.name for column in panel.steps]
+        if of_steps:
+            self._rarity = by_rarity(panel, self.target)
+            panel = with_rarest(panel, self.target, self._rarity)
+        read = read_target(panel.context, event_class(self.target) if of_steps else self.target, self.schema)
         if read is None:
             raise InputError(
                 f"the target {self.target!r} holds numbers with many values, or times, not classes. Leave "
                 "target out."
             )
-        return read
+        return panel, *read
 
     def _stated_roles(self) -> Roles:
         return Roles(self.entity, self.time, tuple(self.context))
@@ -426,17 +440,35 @@ class SeriesSynthesizer(BaseEstimator):
                 raise ConditionError("a single series has no context: where must be None.")
             return self._panel.row_of_length(n)
         self._check_conditions(where)
+        where = self._on_classes(where)
         request_seed, row_seed = seed.spawn(2)
         how = How(None, 0.0, True, None)
         request = read_request(self._panel.table, self._target, n, where, request_seed, how)
         return draw(self._panel.table, request, row_seed, how)
+
+    def _with_steps(self, rows: list[Column], seed: np.random.SeedSequence, on_rows: Any) -> Panel:
+        """Draw the steps; series that came out of another class than they were to be are drawn again."""
+        panel = self._panel.with_steps(rows, seed, self.sampling_steps, on_rows=on_rows)
+        if self._rarity is None:
+            return panel
+        for round_seed in seed.spawn(MAX_ROUNDS):
+            came_out = with_rarest(panel, self.target, self._rarity).context[-1]
+            asked = panel.context[-1]
+            wrong = np.flatnonzero(codes_in(came_out, self._rarity) != codes_in(asked, self._rarity))
+            if not len(wrong):
+                break
+            again = self._panel.with_steps(
+                [take(column, wrong) for column in rows], round_seed, self.sampling_steps
+            )
+            panel = panel.with_series(wrong, again)
+        return panel
 
     def _check_conditions(self, where: Any) -> None:
         """Raise `ConditionError` for conditions on columns that are not of the context."""
         if where is None:
             return
         names = [c.name for c in frames.read(where)[0]] if frames.is_frame(where) else list(where)
-        allowed = [*self._roles.context, *([self._roles.entity] if frames.is_frame(where) else [])]
+        allowed = [*self._roles.context, self._roles.entity if frames.is_frame(where) else self.target]
         other = [name for name in names if name not in allowed]
         if other:
             raise ConditionError(
@@ -444,10 +476,18 @@ class SeriesSynthesizer(BaseEstimator):
                 f"column in context to ask for its values; now there are {list(self._roles.context)}."
             )
 
+    def _on_classes(self, where: Any) -> Any:
+        """The conditions, with those on a target of steps put on the class of whole series."""
+        if self._target is None or not isinstance(where, Mapping):
+            return where
+        return {self._target.name if name == self.target else name: asked for name, asked in where.items()}
+
     def _read(self, X: Any) -> tuple[Panel, Any, np.ndarray]:
         columns, template = read_rows(X, self)
         check_names(columns, self._names)
         panel, order = panel_of(columns, self._roles)
+        if self._rarity is not None:
+            panel = with_rarest(panel, self.target, self._rarity)
         return panel, template, order
 
     def _columns(self, panel: Panel) -> list[Column]:

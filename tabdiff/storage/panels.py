@@ -34,6 +34,7 @@ def save_panel(path: str | os.PathLike[str], model: Any) -> None:
         "template": template_to_plain(model._template, model._withheld),
         "names": list(model._names),
         "target": model._target,
+        "rarity": model._rarity,
         "seed": [seed.entropy, list(seed.spawn_key), model._n_calls],
         "panel": {name: getattr(panel, name) for name in _PARTS},
         "sequences": _sequences_parts(panel.sequences),
@@ -51,6 +52,7 @@ def load_panel(cls: type, path: str | os.PathLike[str], device: str) -> Any:
         model._draw_seed = np.random.SeedSequence(entropy, spawn_key=tuple(spawn_key))
         model._template, model._withheld = template_from_plain(rest["template"]), {}
         model._names, model._roles = rest["names"], model._stated_roles()
+        model._rarity = rest["rarity"]
         sequences = _restored(rest["sequences"], choose_device(device))
         panel = LearnedPanel(
             table=table, sequences=sequences, **{name: rest["panel"][name] for name in _PARTS}
