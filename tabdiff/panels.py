@@ -160,11 +160,13 @@ class LearnedPanel:
         history: tuple[Sequence[Column], np.ndarray] | None = None,
         on_rows: Callable[[int], None] | None = None,
         allow_missing: bool = True,
+        when: Column | None = None,
     ) -> Panel:
         """Draw the steps of series, given the rows of the table of whole series.
 
         history: the columns that `steps` encodes, and which of their cells are given, (n_steps, n_columns)
-        bool; those come back as they are. allow_missing: whether drawn cells may be missing.
+        bool; those come back as they are. allow_missing: whether drawn cells may be missing. when: the time
+        of each step, missing where it is to be drawn.
         """
         guide_seed, draw_seed, decode_seed = seed.spawn(3)
         lengths = np.maximum(rows[-1].values.astype(np.int64), 1)
@@ -184,6 +186,8 @@ class LearnedPanel:
         n_own = self._n_own
         if self.timeline is not None:
             time = self.timeline.restore(starts, columns[n_own:], offsets)
+            if when is not None:
+                time = put(time, when, ~when.missing)
         return Panel(list(rows[: self.n_context]), columns[:n_own], offsets, time)
 
     def rows_of(self, panel: Panel, lengths: np.ndarray) -> list[Column]:
@@ -203,6 +207,10 @@ class LearnedPanel:
             rows[-1].with_cells(np.array([n_steps], rows[-1].values.dtype), np.zeros(1, bool)),
         ]
 
+    def told_times(self, panel: Panel, horizon: int) -> Column | None:
+        """The times of given series, each longer by `horizon` steps whose times are missing."""
+        return None if panel.time is None else _in_places(panel.time, _longer(panel, horizon))
+
     def encoded_steps(self, panel: Panel, horizon: int) -> tuple[list[Column], np.ndarray]:
         """The columns that `steps` encodes of given series, each longer by `horizon` missing steps.
 
@@ -211,13 +219,10 @@ class LearnedPanel:
         of_time = []
         if self.timeline is not None and panel.time is not None:
             of_time = self.timeline.steps(panel.time, panel.offsets)
-        place = np.full(int(panel.offsets[-1]) + horizon * len(panel), -1)
-        entity = np.repeat(np.arange(len(panel)), panel.lengths)
-        place[np.arange(panel.offsets[-1]) + horizon * entity] = np.arange(panel.offsets[-1])
+        place = _longer(panel, horizon)
         columns = []
         for column, own in zip((*panel.steps, *of_time), self.steps.templates, strict=True):
-            cells = take(aligned(column, own) if own.levels else column, np.maximum(place, 0))
-            columns.append(cells.with_cells(cells.values, cells.missing | (place < 0)))
+            columns.append(_in_places(aligned(column, own) if own.levels else column, place))
         return columns, ~np.column_stack([column.missing for column in columns])
 
     @property
@@ -291,6 +296,21 @@ class LearnedPanel:
         return MixedBatch(num, cat)
 
 
+def _longer(panel: Panel, horizon: int) -> np.ndarray:
+    """For each step of the series, each longer by `horizon` steps, its number in the panel, or -1 if new."""
+    n_steps = int(panel.offsets[-1])
+    place = np.full(n_steps + horizon * len(panel), -1)
+    entity = np.repeat(np.arange(len(panel)), panel.lengths)
+    place[np.arange(n_steps) + horizon * entity] = np.arange(n_steps)
+    return place
+
+
+def _in_places(column: Column, place: np.ndarray) -> Column:
+    """The cells of these numbers; those of number -1 are missing."""
+    cells = take(column, np.maximum(place, 0))
+    return cells.with_cells(cells.values, cells.missing | (place < 0))
+
+
 def _unfinished(windows: Windows, finished: torch.Tensor) -> torch.Tensor:
     """Numbers of the windows that have a step which is not finished; finished: (n_steps,) bool."""
     n_done = torch.cat([torch.zeros(1, dtype=torch.long), finished.long().cumsum(0)])
@@ -359,7 +379,7 @@ def learn_panel(
         rows,
         label,
         n_classes,
-        _for_rows(config.table, rows),
+        _for_rows(config.table, rows, len(panel.context)),
         table_seed,
         target=target,
     )
@@ -436,11 +456,14 @@ def _kinds_among(config: TableConfig, columns: Sequence[Column]) -> dict[Hashabl
     return {name: kind for name, kind in kinds_of(config.schema).items() if name in names}
 
 
-def _for_rows(config: TableConfig, rows: Sequence[Column]) -> TableConfig:
-    """The configuration of the table of whole series, which takes a sixth of the seconds."""
+def _for_rows(config: TableConfig, rows: Sequence[Column], n_context: int) -> TableConfig:
+    """The configuration of the table of whole series, which takes a sixth of the seconds.
+
+    Behind the n_context columns of the context are starts and lengths, which are numbers.
+    """
     seconds = None if config.max_seconds is None else config.max_seconds / 6
     kinds = _kinds_among(config, rows)
-    length = rows[-1]
-    if (length.values != length.values[0]).any():
-        kinds[length.name] = "numeric"  # or lengths that all differ would be taken for identifiers
+    for column in rows[n_context:]:
+        if (column.values != column.values[0]).any():
+            kinds[column.name] = "numeric"  # or cells that all differ could be taken for identifiers
     return replace(config, schema=kinds or None, constraints=(), max_seconds=seconds)

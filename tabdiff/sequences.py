@@ -128,7 +128,7 @@ class FittedSequences:
     def _chunks(self, lengths: Tensor) -> list[Tensor]:
         """Numbers of the windows to draw together, those of similar length."""
         width = max(self.process.layout.n_logits + self.process.n_num, 192)
-        cells = 2**21 if self.device.type == "cpu" else 2**25
+        cells = 2**18 if self.device.type == "cpu" else 2**25  # what a core's cache holds
         order = torch.argsort(lengths, stable=True)
         size = max(cells // width // max(int(lengths.max()), 1), 1) if len(lengths) else 1
         return list(order.split(size)) if len(order) else []

@@ -292,7 +292,11 @@ class SeriesSynthesizer(BaseEstimator):
         longer = replace(panel, offsets=panel.offsets + horizon * np.arange(len(panel.offsets)))
         rows = self._panel.rows_of(panel, longer.lengths)
         drawn = self._panel.with_steps(
-            rows, self._seed_of_call(random_state), self.sampling_steps, history=(steps, known)
+            rows,
+            self._seed_of_call(random_state),
+            self.sampling_steps,
+            history=(steps, known),
+            when=self._panel.told_times(panel, horizon),
         )
         new = np.concatenate([np.arange(end - horizon, end) for end in drawn.offsets[1:]])
         return template.rebuild([take(column, new) for column in self._columns(drawn)])

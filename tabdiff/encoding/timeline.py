@@ -4,15 +4,14 @@
     numbers              the gap to the step before
     dates and times      days since the step before, weekday, day of the month, and the time of the day
 
-A grid is regular if all steps are equally far apart, or equally many months apart on the same day of the month
-or its last one. Generic models fail on the calendar: salaries on the first, shops that are shut on Sundays.
-Days are therefore told as people count them, and a drawn day is moved to a near one that its weekday and day
-of the month agree with. Times with a time zone are counted in UTC.
+A grid is regular if all steps are equally far apart, or equally many months apart on the same day of the
+month or its last one. Generic models fail on the calendar: salaries on the first, shops that are shut on
+Sundays. Days are therefore told as people count them, and a drawn day is moved to a near one that its weekday
+and day of the month agree with. Times with a time zone are counted in UTC.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import accumulate, pairwise
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tabdiff.encoding.calendars import calendar_of, months_of, nearest_days
 from tabdiff.errors import InputError
 from tabdiff.schema import Column, Storage, check_finite
 
@@ -33,11 +33,9 @@ _PER_DAY = {
     "ns": 86_400_000_000_000,
 }
 _CALENDAR = ("hour", "weekday", "day", "month")
-_LONG_GAP = 4
-_CYCLE = 146_097  # days of 400 years, after which the calendar repeats itself; whole weeks
 _LARGEST = np.iinfo(np.int64).max
-_LAST_DAY = np.iinfo(np.int32).max - 1  # dates are held in 32 bits
 _DECIMALS = 9
+_SHARE_OF_SPAN = 60  # days since the start are drawn to about this share of the longest series
 _WHOLE = 2**53  # beyond, float64 skips integers
 
 
@@ -47,12 +45,13 @@ class Timeline:
 
     template: the column of times without cells. step: what lies between all steps, if they are on a regular
     grid, else None. phase: what all of them leave if divided by `step`, if it is the same. least: the
-    smallest gap, least_days: the smallest number of days between steps. tick: times of the day are multiples
-    of it, in units of the column; a whole day if there are only dates. calendar: what is given of the steps of
-    a regular grid. per_unit: floats are whole multiples of 1 / per_unit; 0 if of nothing. day_of_month: if the
+    smallest gap, least_days: the smallest number of days between steps, span: the largest number of days from
+    a start to an end. tick: times of the day are multiples
+    of it, in units of the column; a whole day if there are only dates. calendar: what is given of the steps
+    of a regular grid. per_unit: floats are multiples of 1 / per_unit; 0 if of nothing. day_of_month: if the
     grid counts months, on which day of each, the last one where there are fewer; else 0. of_day: and at which
-    time of the day. `step`, `phase` and `least` are in months, or multiples of 1 / per_unit, or units of the
-    column.
+    time of the day. `step`, `phase` and `least` are in months, in multiples of 1 / per_unit, or in units of
+    the column.
     """
 
     template: Column
@@ -60,6 +59,7 @@ class Timeline:
     phase: int | None = None
     least: int | float = 0
     least_days: int = 0
+    span: int = 0
     tick: int = 0
     calendar: tuple[str, ...] = ()
     per_unit: int = 1
@@ -70,22 +70,25 @@ class Timeline:
     def fit(cls, time: Column, offsets: np.ndarray) -> Timeline:
         """Look at the times of the steps, entity after entity and each in order; offsets: (n_entities + 1,).
 
-        Raises `InputError` for columns that hold neither times nor numbers, for missing or infinite cells, for
-        times that decrease within an entity, and for entities without a step.
+        Raises `InputError` for columns that hold neither times nor numbers, for missing or infinite cells,
+        for times that decrease within an entity, and for entities without a step.
         """
         _check(time, offsets)
         values, template = time.values, time.without_cells()
         if time.storage is not Storage.DATETIME:
             plain = cls(template, per_unit=_per_unit(values))
-            spaced = plain if plain.per_unit == 1 else cls(template, per_unit=0)
-            return plain._on_grid(time, offsets) or spaced._on_grid(time, offsets) or plain._told(time, offsets)
+            return (
+                plain._on_grid(values, offsets)
+                or plain._nearly_on_grid(values, offsets)
+                or plain._with_least(values, offsets)
+            )
         per_day = _PER_DAY[str(time.unit)]
         plain = cls(template, tick=int(np.gcd(np.gcd.reduce(values % per_day), per_day)))
         monthly = plain._by_months(values)
-        found = (monthly and monthly._on_grid(time, offsets)) or plain._on_grid(time, offsets)
-        if not found:
-            return plain._told(time, offsets)
-        told = _calendar_of(values, per_day)
+        found = (monthly and monthly._on_grid(values, offsets)) or plain._on_grid(values, offsets)
+        if found is None:
+            return plain._with_least(values, offsets)
+        told = calendar_of(values, per_day)
         return replace(found, calendar=tuple(name for name in _CALENDAR if np.ptp(told[name])))
 
     @property
@@ -101,7 +104,13 @@ class Timeline:
         if not self._by_days:
             return (f"{self.name}: gap",)
         has_times = self.tick < self._per_day
-        names = ["days", "weekday", "day of month", *(["time of day"] if has_times else [])]
+        names = [
+            "days",
+            "weekday",
+            "day of month",
+            *(["time of day"] if has_times else []),
+            "days since start",
+        ]
         return tuple(f"{self.name}: {name}" for name in names)
 
     @property
@@ -145,15 +154,13 @@ class Timeline:
             return []
         if not self._by_days:
             gaps = _gaps(self._counted(time.values), offsets)
-            if self.per_unit > 1:
-                gaps = gaps / self.per_unit
-            storage = time.storage if time.storage is Storage.DURATION else self.template.storage
-            gaps = gaps.astype(np.float64 if storage is Storage.FLOAT else np.int64)
-            return [Column(self.step_names[0], storage, gaps, _none(gaps), unit=self.template.unit)]
-        told = _calendar_of(time.values, self._per_day)
+            gaps = self._uncounted(gaps)
+            return [Column(self.step_names[0], time.storage, gaps, _none(gaps), unit=time.unit)]
+        told = calendar_of(time.values, self._per_day)
         values = [_gaps(time.values // self._per_day, offsets), told["weekday"], told["day"]]
         if self.tick < self._per_day:
             values.append(time.values % self._per_day // self._unit_of_day)
+        values.append(_since(time.values // self._per_day, offsets))
         pairs = zip(self.step_names, values, strict=True)
         return [Column(name, Storage.INT, cells, _none(cells)) for name, cells in pairs]
 
@@ -167,9 +174,9 @@ class Timeline:
             return []
         first, lengths = self._first(starts), np.diff(offsets)
         if self.step is not None:
-            told = _calendar_of(self._grid(first, offsets), self._per_day)
+            told = calendar_of(self._grid(first, offsets), self._per_day)
             return [self._of_calendar(name, told[name]) for name in self.calendar]
-        told = _calendar_of(first, self._per_day)
+        told = calendar_of(first, self._per_day)
         names = ("weekday", "day")
         return [self._of_calendar(f"{name} of start", np.repeat(told[name], lengths)) for name in names]
 
@@ -178,8 +185,8 @@ class Timeline:
     def restore(self, starts: Sequence[Column], steps: Sequence[Column], offsets: np.ndarray) -> Column:
         """The time of each step; within an entity it never decreases.
 
-        On a regular grid exactly the grid. Numbers are no closer than the closest of fit. Dates and times that
-        never fell together in fit do not do so here, and neither do days.
+        On a regular grid exactly the grid. Numbers are no closer than the closest of fit. If no two steps of
+        an entity had the same time in fit, or were on the same day, none are here.
         """
         first = self._first(starts)
         if self.step is not None:
@@ -209,8 +216,7 @@ class Timeline:
 
     def _from_gaps(self, first: np.ndarray, gaps: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Sums of gaps within each entity, as `_counted` has them; too large ones become the largest."""
-        whole = np.rint(gaps * self.per_unit).astype(np.int64) if self.per_unit > 1 else gaps
-        gaps = np.maximum(whole, self.least)
+        gaps = np.maximum(self._counted(gaps), self.least)
         gaps[offsets[:-1]] = first
         total: list[Any] = []
         cells = gaps.tolist()  # each sum starts anew, so that floats lose nothing to other entities
@@ -223,38 +229,43 @@ class Timeline:
     def _from_days(self, first: np.ndarray, steps: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
         gaps, weekday, day_of_month = (cells.astype(np.int64) for cells in steps[:3])
         lengths, per_day = np.diff(offsets), self._per_day
-        days = _days(first // per_day, np.maximum(gaps, self.least_days), weekday, day_of_month, offsets)
-        days = np.minimum(days, min(_LARGEST // per_day - 1, _LAST_DAY))
-        of_day = np.zeros_like(days)
+        gaps, since = np.maximum(gaps, self.least_days), steps[-1].astype(np.int64)
+        slack = max(1, self.span // _SHARE_OF_SPAN)
+        days = nearest_days(
+            first // per_day, gaps, weekday, day_of_month, since, slack, self.least_days, offsets
+        )
+        final = _LARGEST // per_day  # the day on which what the unit can hold ends
+        days = np.minimum(days, final)
+        values = days * per_day
         if self.tick < per_day:
             of_day = steps[3].astype(np.int64) * self._unit_of_day + self.tick // 2
-            of_day = np.clip(of_day // self.tick * self.tick, 0, per_day - self.tick)
-        start = np.repeat(first, lengths)
-        values = np.maximum(days * per_day + of_day, start)
+            end = np.where(days < final, per_day - 1, _LARGEST % per_day)
+            values += np.clip(of_day, 0, end) // self.tick * self.tick
+        values = np.maximum(values, np.repeat(first, lengths))
         values[offsets[:-1]] = first
         # days never decrease within an entity, so that this only puts the times of one day into order
         values = values[np.lexsort((values, np.repeat(np.arange(len(lengths)), lengths)))]
-        return _apart(values, self.tick, _places(offsets)) if self.least > 0 else values
+        return _apart(values, self.tick, offsets) if self.least > 0 else values
 
     # --- what is found in fit -----------------------------------------------------------------------------
 
     def _by_months(self, values: np.ndarray) -> Timeline | None:
-        """The same timeline that counts months, if all steps are on one day of the month and time of the day."""
+        """The same timeline counting months, if all steps are at the same day of them and time of the day."""
         of_day = values % self._per_day
-        day = _calendar_of(values, self._per_day)["day"]
+        day = calendar_of(values, self._per_day)["day"]
         monthly = replace(self, day_of_month=int(day.max()), of_day=int(of_day[0]))
-        alike = (of_day == of_day[0]).all() and (monthly._uncounted(_months_of(values, self._per_day)) == values)
+        alike = (of_day == of_day[0]).all() and (
+            monthly._uncounted(months_of(values, self._per_day)) == values
+        )
         return monthly if np.all(alike) else None
 
-    def _on_grid(self, time: Column, offsets: np.ndarray) -> Timeline | None:
+    def _on_grid(self, values: np.ndarray, offsets: np.ndarray) -> Timeline | None:
         """The same timeline with the step and phase of a regular grid, if the times are on one."""
-        counted = self._counted(time.values)
-        gaps = np.diff(counted)[_inside(offsets)]
-        if not len(gaps) or gaps[0] <= 0:
-            return None
         if not self.per_unit:
-            return self._nearly_on_grid(time.values, offsets)
-        if (gaps != gaps[0]).any():
+            return None
+        counted = self._counted(values)
+        gaps = _between(counted, offsets)
+        if not len(gaps) or gaps[0] <= 0 or (gaps != gaps[0]).any():
             return None
         step = int(gaps[0])
         phases = np.unique(counted[offsets[:-1]] % step)
@@ -262,26 +273,27 @@ class Timeline:
 
     def _nearly_on_grid(self, values: np.ndarray, offsets: np.ndarray) -> Timeline | None:
         """As `_on_grid`, for floats that are equally far apart but for the rounding of their last digits."""
-        longest = int(np.argmax(np.diff(offsets)))
+        longest = int(np.diff(offsets).argmax())
         begin, end = int(offsets[longest]), int(offsets[longest + 1]) - 1
+        if values.dtype.kind != "f" or begin == end:
+            return None
         step = (float(values[end]) - float(values[begin])) / (end - begin)
-        grid = self._from_gaps_of(step, values, offsets)
+        grid = replace(self, step=step, per_unit=0)
+        off = np.abs(values - grid._grid(values[offsets[:-1]], offsets)).max()
         rounding = 4 * float(np.finfo(values.dtype).eps) * float(np.abs(values).max())
-        near = rounding < step / 1000 and bool((np.abs(values - grid) <= rounding).all())
-        return replace(self, step=step) if near else None
+        return grid if off <= rounding < step / 1000 else None
 
-    def _from_gaps_of(self, step: float, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        first = values[offsets[:-1]].astype(np.float64)
-        return np.repeat(first, np.diff(offsets)) + _places(offsets) * step
-
-    def _told(self, time: Column, offsets: np.ndarray) -> Timeline:
-        """The same timeline with the smallest gaps."""
-        inside = _inside(offsets)
-        gaps = np.diff(self._counted(time.values))[inside]
+    def _with_least(self, values: np.ndarray, offsets: np.ndarray) -> Timeline:
+        """The same timeline with the smallest gaps between steps."""
+        gaps = _between(self._counted(values), offsets)
         if not len(gaps):
             return self
-        days = np.diff(time.values // self._per_day)[inside].min().item() if self._by_days else 0
-        return replace(self, least=gaps.min().item(), least_days=days)
+        least = gaps.min().item()
+        if not self._by_days:
+            return replace(self, least=least)
+        days = values // self._per_day
+        span = int(_since(days, offsets).max())
+        return replace(self, least=least, least_days=int(_between(days, offsets).min()), span=span)
 
     # --- what is counted ----------------------------------------------------------------------------------
 
@@ -300,9 +312,9 @@ class Timeline:
         return next(second // part for part in (1, 10**3, 10**6, 10**9) if self.tick % (second // part) == 0)
 
     def _counted(self, values: np.ndarray) -> np.ndarray:
-        """Times as whole numbers, the nearest if they are between two; floats that are on no grid as they are."""
+        """Times as whole numbers, the nearest if between two; floats that are on no grid as they are."""
         if self.day_of_month:
-            months = _months_of(values, self._per_day) + np.arange(-1, 2)[:, None]
+            months = months_of(values, self._per_day) + np.arange(-1, 2)[:, None]
             nearest = np.abs(self._uncounted(months) - values).argmin(0)
             return months[nearest, np.arange(len(values))]
         if values.dtype.kind != "f":
@@ -317,7 +329,110 @@ class Timeline:
             first, following = (part.astype("M8[D]").astype(np.int64) for part in (month, month + 1))
             days = np.minimum(first + self.day_of_month, following) - 1
             return days * self._per_day + self.of_day
-        return counted / self.per_unit if self.template.storage is Storage.FLOAT and self.per_unit else counted
+        return (
+            counted / self.per_unit if self.template.storage is Storage.FLOAT and self.per_unit else counted
+        )
 
     def _of_calendar(self, name: str, values: np.ndarray) -> Column:
         return Column(f"{self.name}: {name}", Storage.INT, values, _none(values))
+
+
+def _check(time: Column, offsets: np.ndarray) -> None:
+    """Raise `InputError` unless cells are times or numbers, all there, that never decrease in an entity."""
+    if time.storage not in (Storage.DATETIME, Storage.INT, Storage.FLOAT, Storage.DURATION):
+        raise InputError(
+            f"the time column {time.name!r} holds {time.storage.value} cells. Pass dates, times or numbers."
+        )
+    if time.missing.any():
+        raise InputError(
+            f"the time column {time.name!r} is missing in {int(time.missing.sum())} of {len(time)} rows. "
+            "Drop these rows, or give them a time."
+        )
+    check_finite(time)
+    lengths = np.diff(offsets)
+    if not len(lengths) or not lengths.all():
+        raise InputError(
+            f"{int((lengths == 0).sum())} of {len(lengths)} entities have no step, so {time.name!r} does not "
+            "say when they start. Pass at least one step for each."
+        )
+    inside = _inside(offsets)
+    earlier, later = time.values[:-1][inside], time.values[1:][inside]
+    decreases = later < earlier
+    if decreases.any():
+        place = int(decreases.argmax())
+        raise InputError(
+            f"the times in {time.name!r} decrease {int(decreases.sum())} times within an entity, first from "
+            f"{time.describe(earlier[place])} to {time.describe(later[place])}. Sort the rows by entity and "
+            "time."
+        )
+    with np.errstate(over="ignore"):
+        gaps = later - earlier
+    if not ((gaps >= 0) & (gaps < np.inf)).all():
+        raise InputError(
+            f"the times in {time.name!r} are further apart than 64-bit numbers can tell. Count them in a "
+            "larger unit."
+        )
+
+
+def _per_unit(values: np.ndarray) -> int:
+    """The least power of ten that all floats become whole numbers by; 1 for integers, 0 if there is none."""
+    if values.dtype.kind != "f":
+        return 1
+    wide = values.astype(np.float64)
+    largest = float(np.abs(wide).max())
+    for per_unit in (10**places for places in range(_DECIMALS + 1)):
+        if largest * per_unit >= _WHOLE:
+            break
+        if ((np.rint(wide * per_unit) / per_unit).astype(values.dtype) == values).all():
+            return per_unit
+    return 0
+
+
+def _apart(values: np.ndarray, tick: int, offsets: np.ndarray) -> np.ndarray:
+    """Sorted times of each entity, moved later where they are less than `tick` behind the one before.
+
+    As running maximum of `value - place * tick`, over twice as many steps in each round.
+    """
+    places, lengths = _places(offsets), np.diff(offsets)
+    longest = int(lengths.max(initial=0))
+    last = _LARGEST // tick - np.repeat(lengths - 1, lengths)  # so that there is room for all behind
+    values, shift = np.minimum(values - places * tick, last * tick), 1
+    while shift < longest:
+        before = np.where(places[shift:] >= shift, values[:-shift], values[shift:])
+        values[shift:] = np.maximum(values[shift:], before)
+        shift *= 2
+    return values + places * tick
+
+
+def _between(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """What lies between the steps of each entity: (n - n_entities,)."""
+    inside = _inside(offsets)
+    return values[1:][inside] - values[:-1][inside]
+
+
+def _since(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """What lies between the first step of the entity and each: (n,)."""
+    return values - np.repeat(values[offsets[:-1]], np.diff(offsets))
+
+
+def _gaps(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """What lies between each step and the one before, 0 at the first of each entity: (n,)."""
+    gaps = np.zeros_like(values)
+    gaps[1:][_inside(offsets)] = _between(values, offsets)
+    return gaps
+
+
+def _places(offsets: np.ndarray) -> np.ndarray:
+    """The place of each step in its entity, from 0: (n,) int64."""
+    return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+
+
+def _inside(offsets: np.ndarray) -> np.ndarray:
+    """Which differences between one row and the next are within an entity: (n - 1,) bool."""
+    inside = np.ones(max(int(offsets[-1]) - 1, 0), dtype=bool)
+    inside[offsets[1:-1] - 1] = False
+    return inside
+
+
+def _none(values: np.ndarray) -> np.ndarray:
+    return np.zeros(len(values), dtype=bool)
