@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +16,38 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import tabdiff
-from tabdiff import AugmentedClassifier, DiffusionOverSampler, PriorCorrection, TableSynthesizer, tables
+from tabdiff import (
+    AugmentedClassifier,
+    DiffusionOverSampler,
+    PriorCorrection,
+    SeriesSynthesizer,
+    TableSynthesizer,
+    panels,
+    tables,
+)
 
 ROOT = Path(__file__).parents[1]
 MODULES = ["tabdiff", *(module.name for module in pkgutil.walk_packages(tabdiff.__path__, "tabdiff."))]
-CLASSES = [AugmentedClassifier, DiffusionOverSampler, PriorCorrection, TableSynthesizer]
+CLASSES = [
+    AugmentedClassifier,
+    DiffusionOverSampler,
+    PriorCorrection,
+    SeriesSynthesizer,
+    TableSynthesizer,
+]
 META = [AugmentedClassifier, PriorCorrection]
 
 
 @pytest.fixture
 def short_training(monkeypatch):
     """Train for a few steps where nothing is said of the length: examples are to run, not to be good."""
-    full = tables.default_config
+    for module, name in ((tables, "default_config"), (panels, "default_series_config")):
+        monkeypatch.setattr(module, name, partial(briefly, getattr(module, name)))
 
-    def brief(*arguments):
-        config = full(*arguments)
-        return replace(config, training=replace(config.training, max_steps=5))
 
-    monkeypatch.setattr(tables, "default_config", brief)
+def briefly(full, *arguments):
+    config = full(*arguments)
+    return replace(config, training=replace(config.training, max_steps=5))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -94,7 +109,9 @@ def section(doc: str, title: str) -> dict[str, str]:
     if not found:
         return {}
     entries = re.split(r"^(?=\S)", found.group(1), flags=re.MULTILINE)
-    return {entry.split(":")[0].strip(): entry for entry in entries if entry.strip()}
+    return {
+        name.strip(): entry for entry in entries if entry.strip() for name in entry.split(":")[0].split(",")
+    }
 
 
 def parameters(function) -> dict[str, inspect.Parameter]:
@@ -134,8 +151,10 @@ def fitted(public):
     arguments = {
         AugmentedClassifier: (LogisticRegression(), DiffusionOverSampler(**brief)),
         PriorCorrection: (LogisticRegression(),),
+        SeriesSynthesizer: (1,),
     }
-    model = public(*arguments[public]) if public in META else public(**brief)
+    own = arguments.get(public, ())
+    model = public(*own) if public in META else public(*own, **brief)
     names = {name for name in vars(model) if name.endswith("_")}
     if public is DiffusionOverSampler:
         model.fit_resample(X, X[:, 1])

@@ -30,6 +30,19 @@ def test_recall_at_a_rate_of_false_alarms_by_hand():
     assert script["recall_at"](1 / 3, truth, scores) == 1.0
 
 
+def test_card_histories_prints_every_score_of_series_beside_its_floor(tmp_path, capsys):
+    script = runpy.run_path(str(EXAMPLES / "card_histories.py"))
+    script["main"](["--seconds", "3", "--plot", str(tmp_path / "plots" / "histories.png")])
+    printed = capsys.readouterr().out
+    assert "60 new customers" in printed
+    for score in ("lengths", "time.gaps", "order.3gram", "structure.between", "nearest.ratio"):
+        row = rf"^series\.{re.escape(score)} +\d\.\d+ +\d\.\d+ to \d\.\d+ +\d\.\d+"
+        assert re.search(row, printed, re.MULTILINE), score
+    # shuffled steps have no ratio of their own: real windows stand last
+    assert re.search(r"^series\.nearest\.ratio .* 1\.000$", printed, re.MULTILINE)
+    assert (tmp_path / "plots" / "histories.png").exists() or "No picture" in printed
+
+
 def weekly(*arguments):
     return runpy.run_path(str(EXAMPLES / "retrain_weekly.py"))["main"](list(arguments))
 

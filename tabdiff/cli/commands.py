@@ -6,16 +6,24 @@ that is said goes to the standard error.
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 import time
 import warnings
 from argparse import Namespace
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tabdiff.cli.models import (
+    check_model_place,
+    columns_of,
+    described,
+    is_of_series,
+    load_model,
+    new_model,
+    refuse_for_series,
+)
 from tabdiff.cli.where_text import parse_value, parse_where
 from tabdiff.errors import AugmentationNotHelpfulWarning, InputError
 from tabdiff.files import TableWriter, read_table, to_arrow
@@ -28,67 +36,73 @@ __all__ = ["evaluate", "fit", "impute", "info", "resample", "sample"]
 
 BAD = {"fidelity": ("flawed",), "utility": ("hurts",), "privacy": ("leak detected",)}
 NOT_ASSESSABLE = "not assessable"
+BATCH_ROWS = 100_000
 
 
 def fit(args: Namespace) -> int:
-    """Learn a table, or go on with a learned one, and save the model."""
-    from tabdiff.estimators import TableSynthesizer
-
-    _check_model_place(args.output)
+    """Learn a table or series, or go on with a learned table, and save the model."""
+    check_model_place(args.output)
+    model = new_model(args)
     if args.resume and args.checkpoint is None:
         raise InputError("--resume needs --checkpoint DIR, the folder where the state of training is kept.")
     started = time.perf_counter()
-    settings = {
-        "random_state": args.seed,
-        "max_seconds": args.max_seconds,
-        "max_steps": args.max_steps,
-        "checkpoint_dir": args.checkpoint,
-    }
     if args.update is None:
         table = read_table(args.data, args.format)
-        model = TableSynthesizer(
-            target=args.target,
-            schema=_kinds(args.schema),
-            device=args.device,
-            resume=args.resume,
-            verbose=not args.quiet,
-            **settings,
-        ).fit(table)
+        model.fit(table)
     else:
-        if args.target is not None or args.schema or args.seed is not None:
-            raise InputError(
-                "--target, --schema and --seed are those of the model that goes on. Leave them out."
-            )
-        model = TableSynthesizer.load(args.update, device=args.device)
-        given = {name: value for name, value in settings.items() if value is not None}
-        model.set_params(verbose=not args.quiet, resume=args.resume, **given)
-        schema = _columns_of(model)[1]
-        table = read_table(args.data, args.format, like=schema)
-        model.update(_ordered(table, schema.names))
+        model, table = _updated(args)
     model.save(args.output)
     done = "learned" if args.update is None else "updated with"
     _say(args, f"{done} {_size(table)} in {time.perf_counter() - started:.0f} s: {args.output}")
     return 0
 
 
-def sample(args: Namespace) -> int:
-    """Draw rows batch after batch."""
+def _updated(args: Namespace) -> tuple[Any, pa.Table]:
+    """The model that goes on, after it has, and the table that it went on with."""
     from tabdiff.estimators import TableSynthesizer
-    from tabdiff.progress import sampling_bar
 
+    if args.target is not None or args.schema or args.seed is not None:
+        raise InputError("--target, --schema and --seed are those of the model that goes on. Leave them out.")
+    model = TableSynthesizer.load(args.update, device=args.device)
+    settings = {
+        "max_seconds": args.max_seconds,
+        "max_steps": args.max_steps,
+        "checkpoint_dir": args.checkpoint,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    model.set_params(verbose=not args.quiet, resume=args.resume, **given)
+    schema = columns_of(model)[1]
+    table = read_table(args.data, args.format, like=schema)
+    model.update(_ordered(table, schema.names))
+    return model, table
+
+
+def sample(args: Namespace) -> int:
+    """Draw rows batch after batch, or series all at once."""
     writer = TableWriter(args.output, args.format)
     seed = _seed(args)
-    model = TableSynthesizer.load(args.model, device=args.device)
-    model.set_params(verbose=False)
-    names, schema = _columns_of(model)
+    model = load_model(args.model, args.device)
+    names, schema = columns_of(model)
     where = parse_where(args.where, dict(zip(names, map(_storage, schema.types), strict=True))) or None
-    batches = model.sample_batches(
-        args.rows,
-        where=where,
-        batch_rows=args.batch_rows,
-        allow_missing=not args.no_missing,
-        random_state=seed,
-    )
+    if is_of_series(model):
+        refuse_for_series(args, ("no_missing", "batch_rows"))
+        model.set_params(verbose=not args.quiet)
+        drawn = to_arrow(model.sample(args.rows, where=where, random_state=seed))
+        with writer:
+            writer.write(drawn)
+    else:
+        model.set_params(verbose=False)
+        _write_rows(args, model, writer, schema.empty_table(), where=where, random_state=seed)
+    _say(args, f"{writer.n_rows:,} rows with seed {seed}: {args.output}")
+    return 0
+
+
+def _write_rows(args: Namespace, model: Any, writer: TableWriter, empty: pa.Table, **how: Any) -> None:
+    """Draw the rows that were asked for, and write each batch as soon as it is there."""
+    from tabdiff.progress import sampling_bar
+
+    batch_rows = BATCH_ROWS if args.batch_rows is None else args.batch_rows
+    batches = model.sample_batches(args.rows, batch_rows=batch_rows, allow_missing=not args.no_missing, **how)
     with writer, sampling_bar(not args.quiet, args.rows) as on_rows:
         for batch in batches:
             table = to_arrow(batch)
@@ -96,20 +110,16 @@ def sample(args: Namespace) -> int:
             if on_rows is not None:
                 on_rows(table.num_rows)
         if not writer.n_batches:
-            writer.write(schema.empty_table())
-    _say(args, f"{writer.n_rows:,} rows with seed {seed}: {args.output}")
-    return 0
+            writer.write(empty)
 
 
 def impute(args: Namespace) -> int:
     """Fill the missing cells of a table."""
-    from tabdiff.estimators import TableSynthesizer
-
     writer = TableWriter(args.output, args.format)
     seed = _seed(args)
-    model = TableSynthesizer.load(args.model, device=args.device)
+    model = load_model(args.model, args.device)
     model.set_params(verbose=not args.quiet)
-    schema = _columns_of(model)[1]
+    schema = columns_of(model)[1]
     table = read_table(args.data, args.format, like=schema)
     filled = to_arrow(model.impute(_ordered(table, schema.names), random_state=seed))
     with writer:
@@ -176,6 +186,9 @@ def evaluate(args: Namespace) -> int:
         positive=positive,
         budget=args.budget,
         seed=args.seed,
+        entity=args.entity,
+        time=args.time,
+        context=args.context,
     )
     if args.output == "-":
         sys.stdout.write(f"{report.to_json()}\n")
@@ -194,87 +207,8 @@ def evaluate(args: Namespace) -> int:
 
 def info(args: Namespace) -> int:
     """Print what a model has learned."""
-    from tabdiff.estimators import TableSynthesizer
-
-    model = TableSynthesizer.load(args.model, device="cpu")
-    rows = f"learned from {model.n_samples_seen_:,} rows"
-    sections = [str(model.schema_), rows, _classes(model), _training(model), _files(Path(args.model))]
-    sys.stdout.write("\n\n".join(section for section in sections if section) + "\n")
+    sys.stdout.write(described(load_model(args.model, "cpu"), Path(args.model)) + "\n")
     return 0
-
-
-# --- models -------------------------------------------------------------------------------------------------
-
-
-def _columns_of(model: Any) -> tuple[list[Hashable], pa.Schema]:
-    """The names of the fitted columns, and their types as Arrow has them."""
-    empty = model.sample(0, random_state=0)
-    schema = to_arrow(empty).schema
-    if hasattr(empty, "shape") and not hasattr(empty, "columns"):
-        return list(range(len(schema))), schema
-    return list(getattr(empty, "column_names", None) or empty.columns), schema
-
-
-def _check_model_place(path: str) -> None:
-    """Raise `InputError` now, and not after training, if no model can be saved there."""
-    place = Path(path)
-    if place.is_dir() and any(place.iterdir()) and not (place / "model.json").exists():
-        raise InputError(f"{path!r} is a folder that holds something else than a model. Name another one.")
-    if place.exists() and not place.is_dir():
-        raise InputError(f"{path!r} is a file, and a model is a folder. Name another place.")
-
-
-def _kinds(texts: Sequence[str]) -> dict[str, str] | None:
-    """`["zip=categorical"]` as a dict; None if there is none."""
-    kinds = {}
-    for text in texts:
-        name, sign, kind = text.rpartition("=")
-        if not sign or not name or not kind:
-            raise InputError(f"--schema {text!r} is not of the form COL=KIND, such as zip=categorical.")
-        kinds[name] = kind
-    return kinds or None
-
-
-def _seed(args: Namespace) -> int:
-    """The seed that was given, or one that no run had before."""
-    return secrets.randbits(31) if args.seed is None else args.seed
-
-
-def _classes(model: Any) -> str:
-    """The target's classes and how many rows each had; empty without a target."""
-    if model.classes_ is None:
-        return ""
-    counts = [f"{count:,}" for count in model.class_counts_]
-    names = [str(value) for value in model.classes_]
-    wide, high = max(map(len, names)), max(map(len, counts))
-    lines = [
-        f"  {name:<{wide}}  {count:>{high}}  {n / sum(model.class_counts_):8.3%}"
-        for name, count, n in zip(names, counts, model.class_counts_, strict=True)
-    ]
-    return "\n".join([f"target {model.target!r}", *lines])
-
-
-def _training(model: Any) -> str:
-    """Steps, seconds and losses on some lines."""
-    history = model.history_
-    lines = [f"training: {history.n_steps:,} steps in {history.seconds:.1f} s, ended by {history.stopped_by}"]
-    if history.steps:
-        shown = sorted({0, len(history.steps) // 2, len(history.steps) - 1})
-        for i in shown:
-            held_out = f", held-out {history.held_out[i]:.4f}" if history.held_out else ""
-            lines.append(f"  step {history.steps[i]:>7,}: loss {history.loss[i]:.4f}{held_out}")
-    return "\n".join(lines)
-
-
-def _files(folder: Path) -> str:
-    """With what the model was saved, and how large it is."""
-    document = json.loads((folder / "model.json").read_text(encoding="ascii"))
-    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items() if version)
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    return (
-        f"saved by tabdiff {document['tabdiff']} (format {document['format_version']}; {versions})\n"
-        f"size: {size / 2**20:.2f} MiB"
-    )
 
 
 # --- tables -------------------------------------------------------------------------------------------------
@@ -298,6 +232,11 @@ def _storage(kind: pa.DataType) -> Storage:
     if types.is_duration(kind) or types.is_time(kind):
         return Storage.DURATION
     return Storage.LABEL
+
+
+def _seed(args: Namespace) -> int:
+    """The seed that was given, or one that no run had before."""
+    return secrets.randbits(31) if args.seed is None else args.seed
 
 
 def _ordered(table: pa.Table, names: Sequence[str]) -> pa.Table:

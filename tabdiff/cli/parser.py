@@ -15,100 +15,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tabdiff.cli import texts
 from tabdiff.errors import TabdiffError
 
 __all__ = ["build_parser", "main"]
 
 BAD_VERDICT, BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 1, 2, 130, 141
-
-DESCRIPTION = """\
-Learns a table and draws new rows that look like its own; balances rare classes; judges synthetic tables.
-
-Tables are CSV (also .csv.gz), Parquet, Arrow or Feather files, told by the ending of their name. '-' is the
-standard input or output. Progress goes to the standard error.
-"""
-EPILOG = """\
-a first try:
-  tabdiff fit customers.csv -o model/ --target churned --max-seconds 120
-  tabdiff sample model/ -n 1000 -o new.csv --where "churned=1"
-  tabdiff evaluate --train customers.csv --synthetic new.csv -o report.html
-
-exit codes: 0 done, 1 a verdict that --fail-on names is bad, 2 wrong usage or input, 130 interrupted.
-'tabdiff COMMAND --help' tells more of each command.
-"""
-FIT = """\
-Learns the table DATA and writes the model into a folder: weights and JSON, no row of the table.
-
-The columns need no preparation: numbers, texts, categories, booleans, dates and times, with or without
-missing cells. 'tabdiff info' shows what they were taken for; --schema overrules it.
-"""
-FIT_EPILOG = """\
-examples:
-  tabdiff fit transactions.parquet -o model/ --target is_fraud
-  tabdiff fit people.csv -o model/ --schema zip=categorical --max-seconds 300 --seed 0
-  tabdiff fit week_23.parquet -o model_23/ --update model_22/
-  tabdiff fit big.parquet -o model/ --checkpoint ckpt/ --resume
-"""
-SAMPLE = """\
-Draws N new rows with the columns and types of the table that was learned.
-
-They are written batch after batch: memory does not grow with N. A folder as OUT (a name that ends with '/')
-receives Parquet parts.
-"""
-SAMPLE_EPILOG = """\
-conditions (several --where must all hold):
-  col=value   col in a,b   col=10..500   col>=10   col<=500   col>10   col<5
-  col is missing   col is not missing
-Times are in ISO form (2024-12-31, 2024-12-31T23:59). Names and values with spaces or signs stand in double
-quotes: --where '"my col"=3'.
-
-examples:
-  tabdiff sample model/ -n 10_000 -o new.parquet --seed 1
-  tabdiff sample model/ -n 500 -o frauds.csv --where "is_fraud=1" --where "amount=100..5000"
-  tabdiff sample model/ -n 10_000_000 -o parts/ --no-missing
-  tabdiff sample model/ -n 5 -o - | head
-"""
-IMPUTE = """\
-Fills the missing cells of DATA with draws from the model, given the other cells of each row.
-
-Cells that are not missing stay as they are. One draw is no best guess: for standard errors, impute several
-times with other seeds.
-"""
-IMPUTE_EPILOG = """\
-examples:
-  tabdiff impute model/ gaps.csv -o filled.csv --seed 0
-  cat gaps.csv | tabdiff impute model/ - -o - > filled.csv
-"""
-RESAMPLE = """\
-Learns DATA and adds synthetic rows of its rare classes, in the place of SMOTE. The rows of DATA come first.
-
-Resample the training part only, never the rows a classifier is tested on. A ratio well below 1 often serves a
-classifier better than full balance; --strategy tuned finds one, and says on standard error what it found.
-"""
-RESAMPLE_EPILOG = """\
-examples:
-  tabdiff resample train.parquet --target is_fraud --ratio 0.1 -o balanced.parquet
-  tabdiff resample train.csv --target class --strategy "not majority" --mark synthetic -o balanced.csv
-  tabdiff resample train.csv --target class --strategy tuned -o more.csv
-"""
-EVALUATE = """\
-Judges a synthetic table, whoever made it: is it faithful, does it help a classifier, does it leak rows?
-
-Utility and privacy need a holdout: real rows of the same kind that the generator has never seen.
-"""
-EVALUATE_EPILOG = """\
-examples:
-  tabdiff evaluate --train train.csv --synthetic new.csv --holdout test.csv --target churned -o report.html
-  tabdiff evaluate --train a.parquet --synthetic b.parquet -o report.json --budget fast
-  tabdiff evaluate --train a.csv --synthetic b.csv --holdout c.csv -o r.html --fail-on privacy,fidelity
-"""
-INFO = """\
-Shows what a model has learned: columns, classes, training, versions, size.
-"""
-INFO_EPILOG = """\
-examples:
-  tabdiff info model/
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -167,18 +79,15 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="tabdiff",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+        description=texts.DESCRIPTION,
+        epilog=texts.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    _add_fit(_command(commands, "fit", "learn a table", FIT, FIT_EPILOG))
-    _add_sample(_command(commands, "sample", "draw new rows", SAMPLE, SAMPLE_EPILOG))
-    _add_impute(_command(commands, "impute", "fill missing cells", IMPUTE, IMPUTE_EPILOG))
-    _add_resample(_command(commands, "resample", "add rows of rare classes", RESAMPLE, RESAMPLE_EPILOG))
-    _add_evaluate(_command(commands, "evaluate", "judge a synthetic table", EVALUATE, EVALUATE_EPILOG))
-    _add_info(_command(commands, "info", "show what a model has learned", INFO, INFO_EPILOG))
+    for name, (summary, add_words) in COMMANDS.items():
+        description, epilog = (getattr(texts, name.upper() + part) for part in ("", "_EPILOG"))
+        add_words(_command(commands, name, summary, description, epilog))
     return parser
 
 
@@ -220,6 +129,13 @@ def _add_fit(parser: Any) -> None:
         default=[],
         help="kinds to learn columns as: numeric, categorical or identifier",
     )
+    _add_series(
+        parser,
+        "With --entity or --time series are learned instead of rows.",
+        "the rows are steps of series, and this column tells whose; new entities get new names",
+        "the column that orders the steps: dates, times or numbers; without --entity the table is one series",
+        "columns that an entity keeps; --where and --target may ask for them",
+    )
     _add_training(parser)
     parser.add_argument("--update", metavar="OLD_MODEL_DIR", help="go on from this model, with the new rows")
     parser.add_argument("--checkpoint", metavar="DIR", help="keep the state of training in this folder")
@@ -229,12 +145,12 @@ def _add_fit(parser: Any) -> None:
 
 def _add_sample(parser: Any) -> None:
     _add_model(parser)
-    parser.add_argument("-n", "--rows", metavar="N", type=_count, required=True, help="number of rows")
+    parser.add_argument("-n", "--rows", metavar="N", type=_count, required=True, help="rows, or whole series")
     _add_output(parser)
     parser.add_argument("--where", metavar="CONDITION", action="append", default=[], help="see below")
-    parser.add_argument("--no-missing", action="store_true", help="no missing cells")
+    parser.add_argument("--no-missing", action="store_true", help="no missing cells; not for series")
     parser.add_argument(
-        "--batch-rows", metavar="N", type=_count, default=100_000, help="rows drawn at a time (100,000)"
+        "--batch-rows", metavar="N", type=_count, help="rows drawn at a time (100,000); not for series"
     )
     _add_seed(parser)
     _add_device(parser)
@@ -277,6 +193,13 @@ def _add_evaluate(parser: Any) -> None:
     parser.add_argument("--holdout", metavar="C", help="real rows that the generator has never seen")
     parser.add_argument("--target", metavar="COL", help="the column to predict")
     parser.add_argument("--positive", metavar="VALUE", help="the class that matters (the rarest)")
+    _add_series(
+        parser,
+        "With --entity or --time order, timing and lengths of series are judged as well.",
+        "the rows are steps of series, and this column tells whose; intervals then count entities",
+        "the column that orders the steps; without --entity each table is one series",
+        "columns that an entity keeps",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -314,6 +237,14 @@ def _add_output(parser: Any) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="file, folder/ or '-'")
 
 
+def _add_series(parser: Any, about: str, entity: str, time: str, context: str) -> None:
+    """The three roles of columns, in a group of their own."""
+    group = parser.add_argument_group("series", about)
+    group.add_argument("--entity", metavar="COL", help=entity)
+    group.add_argument("--time", metavar="COL", help=time)
+    group.add_argument("--context", metavar="COL", nargs="+", action="extend", default=[], help=context)
+
+
 def _add_training(parser: Any) -> None:
     parser.add_argument("--max-seconds", metavar="S", type=float, help="time budget of training")
     parser.add_argument("--max-steps", metavar="N", type=_count, help="number of training steps")
@@ -348,3 +279,13 @@ def _rooms(text: str) -> tuple[str, ...]:
     if unknown:
         raise argparse.ArgumentTypeError(f"unknown {unknown}, known are fidelity, utility and privacy")
     return rooms
+
+
+COMMANDS = {
+    "fit": ("learn a table, or series", _add_fit),
+    "sample": ("draw new rows, or series", _add_sample),
+    "impute": ("fill missing cells", _add_impute),
+    "resample": ("add rows of rare classes", _add_resample),
+    "evaluate": ("judge a synthetic table", _add_evaluate),
+    "info": ("show what a model has learned", _add_info),
+}

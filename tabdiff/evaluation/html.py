@@ -31,6 +31,14 @@ ROOMS = {
     "utility": ("Utility", "Does it help a model to predict held-out real rows?"),
     "privacy": ("Privacy", "Does it tell more about the rows of the training table than about others?"),
 }
+ROOMS_WITHOUT_VERDICT = {
+    "series": (
+        "Series",
+        "Are synthetic series like held-out real ones: how long, when steps come, which step follows which? "
+        "The bad end, where there is one, is train with its steps dealt to entities at random. None of these "
+        "decides a verdict.",
+    ),
+}
 TONES = {
     "faithful": "good",
     "helps": "good",
@@ -106,7 +114,7 @@ def _context(report: Report) -> dict[str, Any]:
 
 
 def _other_rooms(estimates: Mapping[str, Estimate]) -> list[str]:
-    """Rooms that measures of the user opened."""
+    """Rooms without a verdict: series, and those that measures of the user opened."""
     rooms = dict.fromkeys(name.split(".")[0] for name in estimates)
     return [room for room in rooms if room not in ROOMS and room != "descriptive"]
 
@@ -145,7 +153,8 @@ def _room(key: str, report: Report) -> Room:
         if any(each.name in others and others[each.name].assessable for each in found)
     ]
     rows = [_row(each, [report.references[title].get(each.name) for title in headings]) for each in found]
-    title, intro = ROOMS.get(key, (key, "Measures that were added to the standard ones."))
+    known = ROOMS | ROOMS_WITHOUT_VERDICT
+    title, intro = known.get(key, (key, "Measures that were added to the standard ones."))
     return Room(key, title, intro, pictures_of(key, report.estimates), headings, _without_repeats(rows))
 
 

@@ -48,6 +48,9 @@ HEADLINES = (
     "privacy.mia.tpr_at_1pct",
     "privacy.whitebox.auc",
     "privacy.attribute_inference",
+    "series.order.3gram",
+    "series.time.gaps",
+    "series.nearest.ratio",
 )
 NUMBERS = ("value", "lo", "hi", "ideal", "floor", "bad", "n", "n_effective", "p_value", "seconds")
 TEXTS = ("method", "note", "reason")

@@ -9,6 +9,7 @@ arrow           Arrow arrays to columns and back; every other reader goes throug
 pandas_, polars_, arrays   the other kinds of frame
 reading         any of them
 rows            rows and classes of any container
+cases           series as arrays of three dimensions, or as lists of arrays
 saved           templates as plain values, for files
 """
 

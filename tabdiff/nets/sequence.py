@@ -96,27 +96,25 @@ class GatedConvolution(nn.Module):
         super().__init__()
         self.dilation = dilation
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.overall = nn.Linear(width, width, bias=False)
         self.inner = nn.Linear(3 * width, 2 * width)
+        self.overall = nn.Linear(width, 2 * width, bias=False)
         self.outer = nn.Linear(width, width)
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
     def forward(self, h: Tensor, scale: Tensor, shift: Tensor, inside: Tensor | None) -> Tensor:
         """Return h plus the block's contribution."""
-        x = self.norm(h)
+        x = torch.addcmul(shift, self.norm(h), 1 + scale)
         if inside is None:
             mean = x.mean(1, keepdim=True)
         else:
-            mean = (x * inside).sum(1, keepdim=True) / inside.sum(1, keepdim=True).clamp_min(1)
-        x = torch.addcmul(shift + self.overall(mean), x, 1 + scale)
-        if inside is not None:
             x = x * inside
+            mean = x.sum(1, keepdim=True) / inside.sum(1, keepdim=True).clamp_min(1)
         if torch.is_autocast_enabled(x.device.type):  # once, and not for each of the three copies
             x = x.to(torch.get_autocast_dtype(x.device.type))
         n_steps, far = h.shape[1], self.dilation
         padded = functional.pad(x, (0, 0, far, far))
         # one product of three neighbours side by side is faster on a CPU than a convolution of few channels
         neighbours = torch.cat([padded[:, i * far : i * far + n_steps] for i in range(3)], -1)
-        value, gate = self.inner(neighbours).chunk(2, -1)
+        value, gate = (self.inner(neighbours) + self.overall(mean)).chunk(2, -1)
         return h + self.outer(value * torch.sigmoid(gate.contiguous()))

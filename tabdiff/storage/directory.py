@@ -25,7 +25,7 @@ from tabdiff.errors import StorageError
 from tabdiff.storage.document import FORMAT, MAX_JSON_BYTES, Format, is_ours, parsed, rendered
 from tabdiff.storage.files import is_new_name, new_name, read_file, sync_directory, write_file
 
-__all__ = ["MODEL", "WEIGHTS", "read_directory", "write_directory"]
+__all__ = ["MODEL", "WEIGHTS", "read_directory", "read_kind", "write_directory"]
 
 MODEL, WEIGHTS = "model.json", "weights.safetensors"
 MAX_WEIGHTS_BYTES = 8 * 2**30
@@ -167,6 +167,12 @@ def read_directory(
     else:
         raise StorageError(f"{source} is being replaced all the time. Try again when that is over.")
     return document["body"], _tensors(weights, document["weights"]["tensors"], source / WEIGHTS)
+
+
+def read_kind(path: str | os.PathLike[str], form: Format = FORMAT) -> str:
+    """Which class saved the model that a directory holds. Raises `StorageError` as `read_directory` does."""
+    source = Path(path)
+    return parsed(_read_model(source), source / MODEL, form)["kind"]
 
 
 def _read_model(source: Path) -> bytes:

@@ -1,5 +1,6 @@
 """Series through `evaluate`: laws that are known, controls, invariances, refusals."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -318,3 +319,36 @@ def test_missing_entities_and_times_are_refused(tables):
         judged(train, synthetic, late)
     with pytest.raises(SchemaError, match="'ts' holds int cells in `synthetic`"):
         judged(train, synthetic.assign(ts=1), holdout)
+
+
+# --- what a reader sees ---
+
+
+def cards_of(page: str) -> list[str]:
+    return re.findall(r'<article class="card[^"]*".*?</article>', page, re.DOTALL)
+
+
+def test_headlines_of_series_are_shown_beside_the_others_and_only_if_measured(tables):
+    train, synthetic, holdout = tables
+    both = ["fidelity.marginal", "series.order"]
+    shown = str(judged(train, synthetic, holdout, measures=both))
+    assert shown.index("fidelity.marginal.mean ") < shown.index("series.order.3gram ")
+    assert "series.time.gaps" not in shown
+    all_of_series = str(judged(train, synthetic, holdout))
+    for name in ("series.order.3gram", "series.time.gaps", "series.nearest.ratio"):
+        assert re.search(rf"^{re.escape(name)} +[01]", all_of_series, re.MULTILINE), name
+
+
+def test_the_page_tells_what_series_are_asked_and_the_verdicts_stay(tables):
+    train, synthetic, holdout = tables
+    arguments = {"measures": ["fidelity.marginal"], "entity": "card", "time": "ts", "context": ["segment"]}
+    without = judged(train, synthetic, holdout, **arguments).to_html()
+    arguments["measures"] = ["fidelity.marginal", "series.nearest", "series.order"]
+    page = judged(train, synthetic, holdout, **arguments).to_html()
+    assert '<section id="room-series">\n<h2>Series</h2>' in page
+    assert "which step follows which?" in page
+    assert "Measures that were added" not in page
+    assert 'id="series.nearest.ratio"' in page
+    assert len(cards_of(page)) == 3
+    assert cards_of(page) == cards_of(without)
+    assert "room-series" not in without

@@ -15,7 +15,7 @@ import pytest
 
 from tabdiff.errors import StorageError
 from tabdiff.storage import directory, document, files
-from tabdiff.storage.directory import MODEL, WEIGHTS, read_directory, write_directory
+from tabdiff.storage.directory import MODEL, WEIGHTS, read_directory, read_kind, write_directory
 from tabdiff.storage.document import Format
 
 BODY = {"words": ["a", "ä", None, 1.5, {"b": [True, -0.0, 1e300]}], "n": 3}
@@ -45,6 +45,17 @@ def test_what_was_written_is_read(tmp_path):
     assert_holds(tmp_path / "parent" / "model", BODY, TENSORS)
     assert sorted(os.listdir(tmp_path / "parent" / "model")) == [MODEL, WEIGHTS]
     assert os.listdir(tmp_path / "parent") == ["model"]
+
+
+def test_the_class_that_saved_a_model_is_told_of_whole_documents_alone(tmp_path):
+    write(tmp_path / "model", kind="series")
+    assert read_kind(tmp_path / "model") == "series"
+    text = (tmp_path / "model" / MODEL).read_text()
+    (tmp_path / "model" / MODEL).write_text(text.replace('"series"', '"table"'))
+    with pytest.raises(StorageError, match="sha256 differs"):
+        read_kind(tmp_path / "model")
+    with pytest.raises(StorageError, match="there is no model"):
+        read_kind(tmp_path / "nowhere")
 
 
 def test_the_same_model_is_the_same_bytes(tmp_path):
