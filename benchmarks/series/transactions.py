@@ -192,7 +192,7 @@ def by_par(train: pd.DataFrame, context: list[str], seconds: float, seed: int) -
         for i in range(n):
             steps = fitted.sample_sequence(context=whole.loc[i, context].tolist())
             columns = [name for name in rest.columns if name not in (ENTITY, *context)]
-            part = pd.DataFrame(dict(zip(columns, steps["data"], strict=True)))
+            part = pd.DataFrame(dict(zip(columns, steps, strict=True)))
             part[ENTITY] = i
             for name in context:
                 part[name] = whole.loc[i, name]
