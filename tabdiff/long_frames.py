@@ -9,11 +9,21 @@ from typing import Any
 import numpy as np
 
 from tabdiff.cells import take
-from tabdiff.errors import InputError
+from tabdiff.errors import ConditionError, InputError
 from tabdiff.panels import Panel
 from tabdiff.schema import Column, Storage
 
-__all__ = ["Roles", "by_rarity", "codes_in", "columns_of", "event_class", "panel_of", "with_rarest"]
+__all__ = [
+    "Roles",
+    "by_rarity",
+    "check_different",
+    "check_several",
+    "codes_in",
+    "columns_of",
+    "event_class",
+    "panel_of",
+    "with_rarest",
+]
 
 
 @dataclass(frozen=True)
@@ -97,14 +107,49 @@ def columns_of(panel: Panel, names: Sequence[Hashable]) -> list[Column]:
     return [found[name] for name in names]
 
 
+def check_several(panel: Panel) -> None:
+    """Raise `InputError` if there is only one entity, whose name all new ones would bear."""
+    if len(panel) == 1:
+        entity = panel.context[0]
+        only = entity.describe(entity.values[0])
+        raise InputError(
+            f"the entity column {entity.name!r} names one entity alone, {only!r}. "
+            "Leave entity out to learn a single series, or pass more entities."
+        )
+
+
+def check_different(entity: Column) -> None:
+    """Raise `ConditionError` if two series are to have the same name, or only some have one."""
+    if 0 < len(entity.observed) < len(entity):
+        raise ConditionError(
+            f"the entity {entity.name!r} is missing in {int(entity.missing.sum())} of {len(entity)} rows of "
+            "the context. Name all series, or leave the column out for new names."
+        )
+    values, counts = np.unique(entity.observed, return_counts=True)
+    if (counts > 1).any():
+        often = counts.argmax()
+        raise ConditionError(
+            f"the entity {entity.describe(values[often])!r} is in {counts[often]} rows of {entity.name!r}. "
+            "Give each series another name, or leave the column out for new ones."
+        )
+
+
 def event_class(name: Hashable) -> str:
     """The name of the context column that tells the class which a column of steps makes of a series."""
     return f"{name}: the rarest in the series"
 
 
 def by_rarity(panel: Panel, name: Hashable) -> list:
-    """The values of a column of steps as the user knows them, the rarest first."""
+    """The values of a column of steps as the user knows them, the rarest first.
+
+    Raises `InputError` if there are series in which none occurs.
+    """
     column = next(column for column in panel.steps if column.name == name)
+    n_empty = int(np.logical_and.reduceat(column.missing, panel.offsets[:-1]).sum())
+    if n_empty:
+        raise InputError(
+            f"the target {name!r} is missing in all steps of {n_empty} entities. Drop these, or fill it."
+        )
     values, counts = np.unique(column.observed, return_counts=True)
     return [column.describe(value) for value in values[np.argsort(counts, kind="stable")]]
 
@@ -122,16 +167,11 @@ def codes_in(column: Column, values: Sequence[Any]) -> np.ndarray:
 def with_rarest(panel: Panel, name: Hashable, values: Sequence[Any]) -> Panel:
     """The panel with one more context column: of each series the first of `values` that occurs in it.
 
-    Raises `InputError` if there are series in which none does.
+    Where none does it holds another value of the series, or is missing if all are.
     """
     column = next(column for column in panel.steps if column.name == name)
     codes = codes_in(column, values)
     rarest = np.minimum.reduceat(codes, panel.offsets[:-1])
-    if (rarest == len(values)).any():
-        raise InputError(
-            f"the target {name!r} is missing in all steps of {int((rarest == len(values)).sum())} entities. "
-            "Drop these, or fill it."
-        )
     # the cell of a step that has the value, so that it is held as the column holds it
     whose = np.repeat(rarest, panel.lengths) == codes
     first = np.maximum.reduceat(np.where(whose, np.arange(len(codes)), -1), panel.offsets[:-1])

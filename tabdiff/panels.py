@@ -17,7 +17,7 @@ from tabdiff.batch import Known, MixedBatch
 from tabdiff.cells import put, replaced, take
 from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.encoding.timeline import Timeline
-from tabdiff.schema import Column, Storage, TableSchema, infer_schema
+from tabdiff.schema import Column, Storage, TableSchema, check_finite, infer_schema
 from tabdiff.sequences import FittedSequences, SeriesConfig, default_series_config, fit_sequences
 from tabdiff.synthesis import choose_device
 from tabdiff.tables import LearnedTable, TableConfig, learn_table
@@ -166,15 +166,15 @@ class LearnedPanel:
 
         history: the columns that `steps` encodes, and which of their cells are given, (n_steps, n_columns)
         bool; those come back as they are. allow_missing: whether drawn cells may be missing. when: the time
-        of each step, missing where it is to be drawn.
+        of each step, missing where it is to be drawn, which is behind the given steps of each series.
         """
         guide_seed, draw_seed, decode_seed = seed.spawn(3)
         lengths = np.maximum(rows[-1].values.astype(np.int64), 1)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         starts = list(rows[self.n_context : -1])
-        guides = self._guides(rows, offsets, np.random.default_rng(guide_seed))
+        guides = self._guides(rows, offsets, np.random.default_rng(guide_seed), when)
         known = None
-        if history is not None:
+        if history is not None and len(history[0]):
             known = self.steps.encode_known(*history, np.random.default_rng(guide_seed.spawn(1)[0]))
         forbidden = () if allow_missing else tuple(self.steps.missing_levels())
         batch = self._drawn(guides, offsets, known, draw_seed, sampling_steps, on_rows, forbidden)
@@ -185,16 +185,18 @@ class LearnedPanel:
         time = None
         n_own = self._n_own
         if self.timeline is not None:
-            time = self.timeline.restore(starts, columns[n_own:], offsets)
-            if when is not None:
-                time = put(time, when, ~when.missing)
+            if when is None:
+                time = self.timeline.restore(starts, columns[n_own:], offsets)
+            else:
+                time = self.timeline.continued(when, columns[n_own:], offsets)
         return Panel(list(rows[: self.n_context]), columns[:n_own], offsets, time)
 
     def rows_of(self, panel: Panel, lengths: np.ndarray) -> list[Column]:
         """The rows of the table of whole series that given series have, told to have these lengths."""
         starts = []
-        if self.timeline is not None and panel.time is not None:
-            starts = self.timeline.starts(panel.time, panel.offsets)
+        time = self._time_of(panel)
+        if self.timeline is not None and time is not None:
+            starts = self.timeline.starts(time, panel.offsets)
         own = self.table.templates[-1]
         length = own.with_cells(lengths.astype(own.values.dtype), np.zeros(len(panel), dtype=bool))
         return self.table.aligned([*panel.context, *starts, length])
@@ -209,7 +211,8 @@ class LearnedPanel:
 
     def told_times(self, panel: Panel, horizon: int) -> Column | None:
         """The times of given series, each longer by `horizon` steps whose times are missing."""
-        return None if panel.time is None else _in_places(panel.time, _longer(panel, horizon))
+        time = self._time_of(panel)
+        return None if time is None else _in_places(time, _longer(panel, horizon))
 
     def encoded_steps(self, panel: Panel, horizon: int) -> tuple[list[Column], np.ndarray]:
         """The columns that `steps` encodes of given series, each longer by `horizon` missing steps.
@@ -217,13 +220,24 @@ class LearnedPanel:
         Also which cells are given, (n_steps, n_columns) bool: those that hold a value.
         """
         of_time = []
-        if self.timeline is not None and panel.time is not None:
-            of_time = self.timeline.steps(panel.time, panel.offsets)
+        time = self._time_of(panel)
+        if self.timeline is not None and time is not None:
+            of_time = self.timeline.steps(time, panel.offsets)
+        for column in panel.steps:
+            check_finite(column)
         place = _longer(panel, horizon)
         columns = []
         for column, own in zip((*panel.steps, *of_time), self.steps.templates, strict=True):
             columns.append(_in_places(aligned(column, own) if own.levels else column, place))
-        return columns, ~np.column_stack([column.missing for column in columns])
+        missing = [column.missing for column in columns]
+        return columns, ~np.array(missing, dtype=bool).reshape(len(columns), len(place)).T
+
+    def _time_of(self, panel: Panel) -> Column | None:
+        """The times of given series, in the unit and dtype of fit."""
+        if self.timeline is None or panel.time is None:
+            return None
+        check_finite(panel.time)
+        return aligned(panel.time, self.timeline.template)
 
     @property
     def _n_own(self) -> int:
@@ -231,10 +245,16 @@ class LearnedPanel:
         n_of_time = 0 if self.timeline is None else len(self.timeline.step_names)
         return len(self.steps.templates) - n_of_time
 
-    def _guides(self, rows: Sequence[Column], offsets: np.ndarray, rng: np.random.Generator) -> Guides:
+    def _guides(
+        self,
+        rows: Sequence[Column],
+        offsets: np.ndarray,
+        rng: np.random.Generator,
+        when: Column | None = None,
+    ) -> Guides:
         beforehand = []
         if self.timeline is not None:
-            beforehand = self.timeline.given(list(rows[self.n_context : -1]), offsets)
+            beforehand = self.timeline.given(list(rows[self.n_context : -1]), offsets, when)
         n_steps = int(offsets[-1])
         longest = self.longest
         return Guides(

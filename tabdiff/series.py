@@ -23,6 +23,8 @@ from tabdiff.inputs import check_names, read_rows, read_table, whole_number
 from tabdiff.long_frames import (
     Roles,
     by_rarity,
+    check_different,
+    check_several,
     codes_in,
     columns_of,
     event_class,
@@ -33,7 +35,7 @@ from tabdiff.panels import LearnedPanel, Panel, PanelConfig, kinds_of, learn_pan
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.requests import How, draw, read_request
 from tabdiff.saving import withheld_labels
-from tabdiff.schema import Column, TableSchema
+from tabdiff.schema import Column, Storage, TableSchema
 from tabdiff.seeds import seed_sequence
 from tabdiff.storage.panels import load_panel, save_panel
 from tabdiff.tables import TableConfig
@@ -203,6 +205,8 @@ class SeriesSynthesizer(BaseEstimator):
         roles = self._stated_roles()
         roles.check(names)
         panel, _ = panel_of(columns, roles)
+        if self.entity is not None:
+            check_several(panel)
         panel, target, label = self._with_target(panel)
         seed, draw_seed = seed_sequence(self.random_state).spawn(2)
         with self._watched() as progress:
@@ -326,6 +330,7 @@ class SeriesSynthesizer(BaseEstimator):
             self.sampling_steps,
             history=(steps, known),
             allow_missing=False,
+            when=self._panel.told_times(panel, 0),
         )
         filled = [
             put(own, aligned(cells, own), own.missing & ~cells.missing)
@@ -444,11 +449,32 @@ class SeriesSynthesizer(BaseEstimator):
                 raise ConditionError("a single series has no context: where must be None.")
             return self._panel.row_of_length(n)
         self._check_conditions(where)
-        where = self._on_classes(where)
+        where, names = self._named(self._on_classes(where))
         request_seed, row_seed = seed.spawn(2)
         how = How(None, 0.0, True, None)
         request = read_request(self._panel.table, self._target, n, where, request_seed, how)
-        return draw(self._panel.table, request, row_seed, how)
+        rows = draw(self._panel.table, request, row_seed, how)
+        return rows if names is None else [names, *rows[1:]]
+
+    def _named(self, where: Any) -> tuple[Any, Column | None]:
+        """The conditions and the names that they give to entities, held as in fit, or None.
+
+        Text is taken out of the conditions, which may ask for known labels alone.
+        """
+        if where is None or not frames.is_frame(where):
+            return where, None
+        columns, template = frames.read(where)
+        names = next((column for column in columns if column.name == self._roles.entity), None)
+        if names is None:
+            return where, None
+        check_different(names)
+        if names.missing.all():
+            return where, None
+        held = aligned(names, self._panel.table.templates[0])
+        if names.storage is Storage.LABEL:
+            blank = names.with_cells(names.values, np.ones(len(names), dtype=bool))
+            where = template.rebuild([blank if column is names else column for column in columns])
+        return where, held
 
     def _with_steps(self, rows: list[Column], seed: np.random.SeedSequence, on_rows: Any) -> Panel:
         """Draw the steps; series that came out of another class than they were to be are drawn again."""

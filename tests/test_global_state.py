@@ -13,7 +13,7 @@ import pytest
 import torch
 from containers import FRAMES, cells, mixed_table
 
-from tabdiff import DiffusionOverSampler, TableSynthesizer
+from tabdiff import DiffusionOverSampler, SeriesSynthesizer, TableSynthesizer
 
 N = 100
 Y = np.repeat([0, 1, 2], [60, 30, 10])
@@ -57,6 +57,10 @@ def use_everything(random_state=0):
     learn(random_state, method="tabddpm", guidance_weight=1.0).sample(5)
     for maker in FRAMES.values():
         TableSynthesizer(random_state=random_state, **QUICK).fit(maker(mixed_table())).sample(2)
+    series = SeriesSynthesizer(time="count", window=8, random_state=random_state, **QUICK).fit(mixed_table())
+    series.sample(20)
+    series.forecast(mixed_table(), 2)
+    series.impute(mixed_table())
     resample(random_state)
 
 

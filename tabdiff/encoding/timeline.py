@@ -164,17 +164,20 @@ class Timeline:
         pairs = zip(self.step_names, values, strict=True)
         return [Column(name, Storage.INT, cells, _none(cells)) for name, cells in pairs]
 
-    def given(self, starts: Sequence[Column], offsets: np.ndarray) -> list[Column]:
+    def given(
+        self, starts: Sequence[Column], offsets: np.ndarray, time: Column | None = None
+    ) -> list[Column]:
         """What is known of the time of each step beforehand, from the starts alone: integers that are levels.
 
         On a regular grid what the calendar says of the step, else what it says of the start; nothing if times
-        are numbers.
+        are numbers. time: as in `continued`, of series that begin with given steps.
         """
         if not self._by_days:
             return []
         first, lengths = self._first(starts), np.diff(offsets)
         if self.step is not None:
-            told = calendar_of(self._grid(first, offsets), self._per_day)
+            grid = self._grid(first, offsets) if time is None else self.continued(time, [], offsets).values
+            told = calendar_of(grid, self._per_day)
             return [self._of_calendar(name, told[name]) for name in self.calendar]
         told = calendar_of(first, self._per_day)
         names = ("weekday", "day")
@@ -188,15 +191,39 @@ class Timeline:
         On a regular grid exactly the grid. Numbers are no closer than the closest of fit. If no two steps of
         an entity had the same time in fit, or were on the same day, none are here.
         """
-        first = self._first(starts)
+        values = self._behind(self._first(starts), [column.values for column in steps], offsets)
+        return self.template.with_cells(values, _none(values))
+
+    def continued(self, time: Column, steps: Sequence[Column], offsets: np.ndarray) -> Column:
+        """The time of each step of series that begin with given ones, which come back as they are.
+
+        time: missing where it is to be drawn, which is behind the given steps of an entity; each has some.
+        The others are told by the `steps` and count from the last given time: none is before it, none is at
+        it if no two steps had the same time in fit, and a regular grid goes on from there.
+        """
+        lengths, given = np.diff(offsets), ~time.missing
+        last = offsets[:-1] + np.add.reduceat(given.astype(np.int64), offsets[:-1]) - 1
+        ahead = np.arange(offsets[-1]) >= np.repeat(last, lengths)
+        cells = [column.values for column in steps]
+        if self.step is None and self._by_days:
+            cells[-1] = cells[-1] - np.repeat(cells[-1][last], lengths)
+        rest = np.append(0, np.cumsum(offsets[1:] - last))
+        values, first = time.values.copy(), time.values[last]
+        values[ahead] = np.maximum(
+            self._behind(first, [part[ahead] for part in cells], rest), np.repeat(first, np.diff(rest))
+        )
+        values[given] = time.values[given]
+        return self.template.with_cells(values, _none(values))
+
+    def _behind(self, first: np.ndarray, steps: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
+        """The times that follow from the first one of each entity, held as the column holds them."""
         if self.step is not None:
             values = self._grid(first, offsets)
         elif self._by_days:
-            values = self._from_days(first, [column.values for column in steps], offsets)
+            values = self._from_days(first, steps, offsets)
         else:
-            values = self._uncounted(self._from_gaps(self._counted(first), steps[0].values, offsets))
-        values = values.astype(self.template.values.dtype)
-        return self.template.with_cells(values, _none(values))
+            values = self._uncounted(self._from_gaps(self._counted(first), steps[0], offsets))
+        return values.astype(self.template.values.dtype)
 
     def _first(self, starts: Sequence[Column]) -> np.ndarray:
         """The values of the starts, on the grid that times were on."""

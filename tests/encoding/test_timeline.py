@@ -671,3 +671,125 @@ def test_days_since_the_start_keep_errors_of_gaps_from_adding_up():
     assert trusted[-1] > since[-1] + 40
     np.testing.assert_array_less(np.abs(corrected - since), 10)
     assert (np.diff(corrected)[1:] > 5).all()
+
+
+# --- times that go on from given ones -----------------------------------------------------------------------
+
+
+def given_until(time, offsets, n_given):
+    """The column with only the first n_given times of each entity."""
+    lengths = np.diff(offsets)
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    return time.with_cells(time.values, place >= np.repeat(np.minimum(n_given, lengths), lengths))
+
+
+def test_a_grid_goes_on_from_the_last_given_time_also_off_the_phase_and_behind_a_gap():
+    fitted = Timeline.fit(column(np.array([3, 13, 23])), np.array([0, 3]))
+    time = column([3, 13, 53, 0, 0, 7, 0], missing=[3, 4, 6])
+    restored = fitted.continued(time, [], np.array([0, 5, 7]))
+    np.testing.assert_array_equal(restored.values, [3, 13, 53, 63, 73, 7, 17])
+    assert not restored.missing.any()
+
+
+def test_a_grid_of_months_goes_on_at_the_ends_of_months():
+    fitted = Timeline.fit(times(dates("2023-12-31", "2024-01-31", "2024-02-29")), np.array([0, 3]))
+    time = times(dates("2024-11-30", "2024-12-31", "1970-01-01", "1970-01-01"))
+    time = time.with_cells(time.values, np.array([False, False, True, True]))
+    restored = fitted.continued(time, [], np.array([0, 4]))
+    assert texts_of(restored) == ["2024-11-30", "2024-12-31", "2025-01-31", "2025-02-28"]
+
+
+def test_what_the_calendar_says_of_a_grid_that_goes_on_is_that_of_its_own_times():
+    hours = dates("2024-01-01", unit="s") + HOUR * np.arange(48)
+    fitted = Timeline.fit(times(hours, "s"), np.array([0, 48]))
+    time = times(hours[[0, 1, 20, 0]], "s")
+    time = time.with_cells(time.values, np.array([False, False, False, True]))
+    offsets = np.array([0, 4])
+    told = fitted.given(fitted.starts(time, offsets), offsets, time)
+    assert [cells.name for cells in told] == ["at: hour", "at: weekday", "at: day"]
+    np.testing.assert_array_equal(told[0].values, [0, 1, 20, 21])
+
+
+def test_numbers_go_on_by_the_drawn_gaps():
+    fitted = Timeline.fit(column(np.array([10, 12, 17])), np.array([0, 3]))
+    time = column([50, 51, 0, 0], missing=[2, 3])
+    restored = fitted.continued(time, [column([0, 1, 7, -5])], np.array([0, 4]))
+    np.testing.assert_array_equal(restored.values, [50, 51, 58, 60])  # 51 stays, though gaps were never 1
+
+
+def test_a_time_drawn_early_on_the_last_day_is_behind_the_given_ones():
+    values = dates("2024-01-01T08:00", "2024-01-01T09:00", "2024-01-03T09:00", unit="s")
+    fitted = Timeline.fit(times(values, "s"), np.array([0, 3]))
+    time = times(dates("2024-01-01T08:00", "2024-01-05T20:00", "1970-01-01", "1970-01-01", unit="s"), "s")
+    time = time.with_cells(time.values, np.array([False, False, True, True]))
+    steps = [column([0, 4, 0, 1]), column([0, 4, 4, 5]), column([1, 5, 5, 6])]
+    steps += [column(np.array([8, 20, 10, 7]) * HOUR), column([0, 4, 4, 5])]
+    restored = fitted.continued(time, steps, np.array([0, 4]))
+    assert [text[8:13] for text in texts_of(restored)] == ["01T08", "05T20", "05T21", "06T07"]
+
+
+def test_days_since_the_start_count_on_behind_given_steps():
+    since = np.arange(0, 300, 10)
+    values, offsets = panel(dates("2024-01-01") + since)
+    values[1] += 1  # no grid
+    fitted, n = Timeline.fit(times(values), offsets), len(since)
+    steps = fitted.steps(times(values), offsets)
+    wrong = [column(np.where(np.arange(n) > 9, 12, steps[0].values)), column([0] * n), column([99] * n)]
+    restored = fitted.continued(given_until(times(values), offsets, 10), [*wrong, steps[3]], offsets)
+    np.testing.assert_array_equal(restored.values[:10], values[:10])
+    np.testing.assert_array_less(np.abs(restored.values - values), 10)
+
+
+@FEW
+@given(panels(10**5), st.sampled_from(["number", "D", "s", "ns"]), st.integers(1, 7))
+def test_true_steps_behind_given_times_are_the_true_times(drawn, what, n_given):
+    values, offsets = drawn
+    time = column(values) if what == "number" else times(values * max(PER_DAY[what] // DAY, 1), what)
+    fitted = Timeline.fit(time, offsets)
+    restored = fitted.continued(given_until(time, offsets, n_given), fitted.steps(time, offsets), offsets)
+    np.testing.assert_array_equal(restored.values, time.values)
+
+
+@FEW
+@given(panels(10**5), panels(10**5), st.sampled_from(["number", "D", "s", "ns"]), st.integers(0, 1000))
+def test_nothing_drawn_is_before_the_given_times_whatever_they_are(drawn, other, what, seed):
+    """The given series are other ones than fit saw: on other grids, at finer times, closer together."""
+
+    def as_time(values):
+        return column(values) if what == "number" else times(values * max(PER_DAY[what] // DAY, 1), what)
+
+    fitted, draw = Timeline.fit(as_time(drawn[0]), drawn[1]), rng(seed)
+    time, offsets = as_time(other[0]), other[1]
+    n, n_given = len(time), draw.integers(1, 8)
+    told = given_until(time, offsets, n_given)
+    steps = []
+    for cells in fitted.steps(as_time(drawn[0]), drawn[1]):
+        lowest, highest = int(cells.values.min()) - 2, int(cells.values.max()) + 3
+        steps.append(cells.with_cells(draw.integers(lowest, highest, n), np.zeros(n, dtype=bool)))
+    restored = fitted.continued(told, steps, offsets)
+    np.testing.assert_array_equal(restored.values[~told.missing], time.values[~told.missing])
+    gaps = np.diff(restored.values)[told.missing[1:]]
+    assert (gaps >= min(fitted.least if fitted.step is None else fitted.step, 1)).all()
+
+
+def test_shared_ticks_that_fill_a_day_run_over_into_the_next_and_stay_apart():
+    values = dates("2024-01-01T08:00", "2024-01-01T09:00", "2024-01-03T09:00", unit="s")
+    fitted, n = Timeline.fit(times(values, "s"), np.array([0, 3])), 60
+    assert fitted.tick == HOUR
+    days = np.where(np.arange(n) == 40, 1, 0)
+    steps = [column(days), column([0] * n), column([1] * n), column([23 * HOUR] * n), column(np.cumsum(days))]
+    restored = fitted.restore([times(values[:1], "s")], steps, np.array([0, n]))
+    gaps = np.diff(restored.values)
+    np.testing.assert_array_equal(gaps[1:39], HOUR)
+    assert (gaps >= HOUR).all()
+    assert (restored.values % HOUR == 0).all()
+
+
+def test_leap_days_and_days_before_1970_are_told_by_hand():
+    values = dates("1899-12-31", "1900-02-28", "1900-03-01", "1968-02-29", "1969-12-31", "2000-02-29")
+    fitted = comes_back(times(values), np.array([0, 6]))
+    days, weekday, day, since = fitted.steps(times(values), np.array([0, 6]))
+    np.testing.assert_array_equal(days.values, [0, 59, 1, 24_836, 671, 11_017])
+    np.testing.assert_array_equal(weekday.values, [6, 2, 3, 3, 2, 1])
+    np.testing.assert_array_equal(day.values, [31, 28, 1, 29, 31, 29])
+    np.testing.assert_array_equal(since.values, np.cumsum(days.values))
