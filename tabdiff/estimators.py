@@ -33,7 +33,7 @@ from tabdiff.requests import How, draw, fill, into_holes, read_request
 from tabdiff.retraining import relearn_table
 from tabdiff.saving import parts_to_save, with_saved_parts, withheld_labels
 from tabdiff.schema import Column, TableSchema
-from tabdiff.seeds import seed_sequence
+from tabdiff.seeds import child_seed, seed_sequence
 from tabdiff.storage.models import load_model, save_model
 from tabdiff.tables import Keeping, LearnedTable, learn_table
 from tabdiff.targets import Target, read_target
@@ -512,9 +512,8 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
         """The seed of a call: the user's, or the next of those that follow from the seed of fit."""
         if random_state is not None:
             return seed_sequence(random_state)
-        key = (*self._draw_seed.spawn_key, self._n_calls)
         self._n_calls += 1
-        return np.random.SeedSequence(self._draw_seed.entropy, spawn_key=key)
+        return child_seed(self._draw_seed, self._n_calls - 1)
 
     def _drawn(self, n: int, where: Any, seed: np.random.SeedSequence, how: How, first_row: int = 0) -> Any:
         request_seed, row_seed = seed.spawn(2)

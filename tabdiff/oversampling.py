@@ -42,7 +42,7 @@ from tabdiff.imbalance.tuning import Folds, TrainingRows, folds_of, notes_on, pl
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
 from tabdiff.progress import training_bar
 from tabdiff.schema import Column
-from tabdiff.seeds import seed_sequence
+from tabdiff.seeds import child_seed, seed_sequence
 from tabdiff.tables import LearnedTable, TableConfig, learn_table
 
 __all__ = ["DiffusionOverSampler"]
@@ -409,7 +409,7 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         progress: Start,
     ) -> Part:
         """Learn rows, or find what has learned them."""
-        judge_seed = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1))
+        judge_seed = child_seed(seed, 1)
 
         def judge() -> Judge | None:
             return None if self.accept is None else fit_judge(columns, codes, len(classes), judge_seed)

@@ -302,12 +302,9 @@ class LearnedPanel:
             part = part.taken(_unfinished(part, told_num.all(1) & told_cat.all(1)))
             if not len(part):
                 continue
-            rows = part[:]
-            cells = known_guides(rows, n_num, n_cat)
-            inside = torch.arange(rows.num.shape[1]) < part.length[:, None]
-            at = part.first[:, None] + torch.arange(rows.num.shape[1])
-            safe = torch.where(inside, at, part.first[:, None])
-            cells.num[..., :n_num], cells.cat[..., :n_cat] = told_num[safe], told_cat[safe]
+            cells = known_guides(part[:], n_num, n_cat)
+            at, inside = part.steps_of(slice(None))
+            cells.num[..., :n_num], cells.cat[..., :n_cat] = told_num[at], told_cat[at]
             drawn = self.sequences.sample(cells, turn_seed, sampling_steps, on_rows, forbidden)
             flat = at[inside]
             num[flat], cat[flat] = drawn.num[inside], drawn.cat[inside]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tabdiff.errors import InputError
 
-__all__ = ["seed_sequence", "torch_seed"]
+__all__ = ["child_seed", "seed_sequence", "torch_seed"]
 
 
 def seed_sequence(random_state: Any) -> np.random.SeedSequence:
@@ -34,6 +34,11 @@ def seed_sequence(random_state: Any) -> np.random.SeedSequence:
         f"random_state is {random_state!r}. Pass None, an integer of at least 0, or a NumPy RandomState or "
         "Generator."
     )
+
+
+def child_seed(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
+    """The child of this number, as `spawn` would make it, without counting it in `seed`."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, number))
 
 
 def torch_seed(seed: np.random.SeedSequence) -> int:

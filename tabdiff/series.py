@@ -36,7 +36,7 @@ from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.requests import How, draw, read_request
 from tabdiff.saving import withheld_labels
 from tabdiff.schema import Column, Storage, TableSchema
-from tabdiff.seeds import seed_sequence
+from tabdiff.seeds import child_seed, seed_sequence
 from tabdiff.storage.panels import load_panel, save_panel
 from tabdiff.tables import TableConfig
 from tabdiff.targets import Target, read_target
@@ -438,9 +438,8 @@ class SeriesSynthesizer(BaseEstimator):
         """The seed of a call: the user's, or the next of those that follow from the seed of fit."""
         if random_state is not None:
             return seed_sequence(random_state)
-        key = (*self._draw_seed.spawn_key, self._n_calls)
         self._n_calls += 1
-        return np.random.SeedSequence(self._draw_seed.entropy, spawn_key=key)
+        return child_seed(self._draw_seed, self._n_calls - 1)
 
     def _rows(self, n: int, where: Any, seed: np.random.SeedSequence) -> list[Column]:
         """Rows of the table of whole series; of a single series one, of n steps."""

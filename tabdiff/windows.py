@@ -18,6 +18,7 @@ from tabdiff.batch import Known, MixedBatch
 __all__ = ["Guides", "Windows", "cut", "guided", "known_guides", "places"]
 
 N_PLACES = 2
+_OF_WINDOWS = ("first", "length", "series", "before", "behind")
 
 
 @dataclass(frozen=True)
@@ -69,25 +70,29 @@ class Windows:
 
     def __getitem__(self, rows: Tensor | slice) -> MixedBatch:
         """Gather windows, (B, L, ...) with the L of the longest; `present` is None if all have L steps."""
+        at, inside = self.steps_of(rows)
+        where = self.series[rows], at, self.before[rows], self.behind[rows], self.length[rows]
+        batch = guided(self.steps[at], self.guides, *where)
+        return replace(batch, present=None if bool(inside.all()) else inside)
+
+    def steps_of(self, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """The numbers of the steps of windows, and which of them are inside: (B, L) long and bool.
+
+        Behind the end of a shorter window stands its first step.
+        """
         first, length = self.first[rows], self.length[rows]
         place = torch.arange(int(length.max()), device=first.device)
         inside = place < length[:, None]
-        at = torch.where(inside, first[:, None] + place, first[:, None])
-        batch = guided(
-            self.steps[at], self.guides, self.series[rows], at, self.before[rows], self.behind[rows], length
-        )
-        return replace(batch, present=None if bool(inside.all()) else inside)
+        return torch.where(inside, first[:, None] + place, first[:, None]), inside
 
     def to(self, device: torch.device | str) -> Windows:
         """Copy to a device."""
-        names = ("first", "length", "series", "before", "behind")
-        moved = {name: getattr(self, name).to(device) for name in names}
+        moved = {name: getattr(self, name).to(device) for name in _OF_WINDOWS}
         return Windows(self.steps.to(device), self.guides.to(device), **moved)
 
     def taken(self, rows: Tensor) -> Windows:
         """Some of the windows, of the same steps."""
-        names = ("first", "length", "series", "before", "behind")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        return replace(self, **{name: getattr(self, name)[rows] for name in _OF_WINDOWS})
 
 
 def guided(

@@ -207,7 +207,7 @@ RULES = {
     ),
     "tabdiff.imbalance.ohit": Rule("", "numpy scipy sklearn"),
     "tabdiff.imbalance.series": Rule(
-        "errors frames imbalance.labels imbalance.ohit panels progress schema tables training", "numpy"
+        "errors frames imbalance.labels imbalance.ohit panels progress schema seeds tables training", "numpy"
     ),
     "tabdiff.imbalance.tuning": Rule(
         "errors frames imbalance.amounts imbalance.choosing imbalance.sources", "numpy sklearn"

@@ -16,6 +16,7 @@ from tabdiff.imbalance.ohit import ohit
 from tabdiff.panels import LearnedPanel, Panel, PanelConfig, learn_panel
 from tabdiff.progress import sampling_bar
 from tabdiff.schema import Column, Storage
+from tabdiff.seeds import child_seed
 from tabdiff.tables import TableConfig
 from tabdiff.training import Start
 
@@ -64,7 +65,7 @@ class SeriesSource:
 
     def _drawn(self, label: Any, n: int, sampling_steps: int | None, verbose: bool) -> list[np.ndarray]:
         code = int(np.searchsorted(self.classes, label))
-        own = np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, code))
+        own = child_seed(self.seed, code)
         pick_seed, draw_seed = own.spawn(2)
         rows = np.flatnonzero(self.codes == code)
         like = np.resize(np.random.default_rng(pick_seed).permutation(rows), n)
