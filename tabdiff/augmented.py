@@ -24,6 +24,7 @@ from tabdiff.imbalance.tuning import (
     TrainingRows,
     fitted,
     folds_of,
+    note_on_stopping,
     notes_on,
     plans_of_amounts,
     plans_of_weights,
@@ -32,7 +33,7 @@ from tabdiff.imbalance.tuning import (
     weight_parameter,
 )
 from tabdiff.inputs import class_labels, read_table
-from tabdiff.oversampling import DiffusionOverSampler
+from tabdiff.oversampling import PRESUMED, DiffusionOverSampler
 from tabdiff.seeds import seed_sequence
 
 __all__ = ["AugmentedClassifier"]
@@ -44,8 +45,9 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier given synthetic rows of rare classes as far as they help, with honest probabilities.
 
     By cross-validation on real rows it tries several remedies and none: amounts of synthetic rows, many of
-    them at a small weight ("light"), and class weights alone. It takes the light rows, which help as a rule,
-    unless they do worse than none by more than their standard error, or another remedy clearly better.
+    them at a small weight ("light"), and class weights alone. Light rows and a ratio of 0.3 help as a rule:
+    the better of the two is taken unless it does worse than none by more than its standard error, or another
+    remedy clearly better. Of rows of another `sampler` nothing is presumed but that light ones help.
     Probabilities are then brought back to the true prevalence on the same held-out rows. What was found is in
     `report_`.
 
@@ -189,7 +191,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         scores = score_arms(self.scoring, answers, score_seed) if len(plans) > 1 and folds else {}
         chosen = choose([plan.arm for plan in plans], scores) if forced is None and scores else forced
         plan = next((plan for plan in plans if plan.arm.name == chosen), plans[0])
-        self.report_ = self._report(plans, scores, plan, folds)
+        self.report_ = self._report(plans, scores, plan, folds, len(real.y))
         self.amount_ = plan.arm.name
         self._train(real, plan, source)
         held = answers.get(plan.arm.name, [])
@@ -234,7 +236,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if isinstance(self.amount, str) and self.amount == "none":
             return [NONE], NONE.arm.name
         if isinstance(self.amount, str) and self.amount == "tuned":
-            plans = plans_of_amounts(y) + plans_of_weights(y)
+            own = self.sampler is None or isinstance(self.sampler, DiffusionOverSampler)
+            plans = plans_of_amounts(y, PRESUMED if own else None) + plans_of_weights(y)
             weighed = weight_parameter(self.estimator) is not None
             return [plan for plan in plans if weighed or not plan.needs_weights], None
         asked = rows_asked(self.amount, None, y)
@@ -256,13 +259,16 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return SamplerSource(sampler, real.X, real.y, [train for train, _ in folds], seed)
 
     def _report(
-        self, plans: Sequence[Plan], scores: Mapping[str, Any], plan: Plan, folds: Folds
+        self, plans: Sequence[Plan], scores: Mapping[str, Any], plan: Plan, folds: Folds, n_rows: int
     ) -> AmountReport:
         tuned = isinstance(self.amount, str) and self.amount == "tuned"
         notes = notes_on(not tuned or bool(folds), getattr(self.sampler, "generator", None))
+        if scores:
+            notes += note_on_stopping(self.estimator, plans, folds, n_rows)
         arms = tuple(plan.arm for plan in plans)
         words = str(self.scoring), str(self.estimator)
-        return AmountReport(arms, dict(scores), plan.arm.name, *words, len(folds), notes)
+        how = len(folds), notes
+        return AmountReport(arms, dict(scores), plan.arm.name, *words, *how, asked_for=not tuned)
 
     def _train(self, real: TrainingRows, plan: Plan, source: RowSource | None) -> None:
         """Train the classifiers, and note how much each class weighed in training."""

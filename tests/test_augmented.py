@@ -22,6 +22,7 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from tabdiff import AugmentedClassifier, DiffusionOverSampler
@@ -110,10 +111,27 @@ def test_the_same_seed_gives_the_same_classifier():
 def test_remedies_are_tried_and_those_without_weights_where_none_are_taken():
     names = [arm.name for arm in augmented(sampler=quick()).fit(X, Y).report_.arms]
     assert names == ["none", "x2", "ratio 0.3", "ratio 1", "light", "class weights"]
-    from sklearn.neighbors import KNeighborsClassifier
-
     names = [arm.name for arm in augmented(KNeighborsClassifier()).fit(X, Y).report_.arms]
     assert names == ["none", "x2", "ratio 0.3", "ratio 1"]
+
+
+def test_what_is_presumed_is_what_was_measured():
+    """A ratio of 0.3 helps with rows of diffusion; of other samplers that is not known."""
+
+    def presumed(sampler, estimator=None):
+        arms = augmented(estimator, sampler).fit(X, Y).report_.arms
+        return [arm.name for arm in arms if arm.presumed]
+
+    assert presumed(quick()) == ["ratio 0.3", "light"]
+    assert presumed(quick(), KNeighborsClassifier()) == ["ratio 0.3"]
+    assert presumed(RandomOverSampler()) == ["light"]
+
+
+def test_the_amount_asked_for_is_said_to_be_so():
+    model = augmented(amount=1.0).fit(X, Y)
+    assert model.report_.reasons[0].startswith("1 amount of synthetic rows (1.0) was compared with 'none'")
+    assert model.report_.reasons[1].startswith("'1.0' was asked for, which adds 320 rows.")
+    assert not any("as a rule" in reason for reason in model.report_.reasons)
 
 
 def test_rows_that_hurt_are_not_used():

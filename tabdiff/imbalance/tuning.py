@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -19,6 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 from tabdiff import frames
 from tabdiff.errors import InputError
 from tabdiff.imbalance.amounts import candidate_amounts
+from tabdiff.imbalance.boosting import BoostedTrees
 from tabdiff.imbalance.choosing import Arm, HeldOut, held_out
 from tabdiff.imbalance.sources import RowSource, SyntheticRows
 
@@ -28,6 +30,7 @@ __all__ = [
     "TrainingRows",
     "fitted",
     "folds_of",
+    "note_on_stopping",
     "notes_on",
     "plans_of_amounts",
     "plans_of_weights",
@@ -40,6 +43,7 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 """Numbers of the training rows and of the held-out rows of each fold."""
 
 LEAST_IN_FOLD = 2
+STOPS_ABOVE = 10_000  # rows beyond which scikit-learn's histogram boosting stops early by itself
 TINY = 1e-6
 MANY = 10_000
 LIGHT = 0.5
@@ -87,7 +91,7 @@ def plans_of_amounts(y: np.ndarray, presumed: str | None = None) -> list[Plan]:
 
 
 def plans_of_weights(y: np.ndarray) -> list[Plan]:
-    """Balanced weights without synthetic rows; and many synthetic rows, but light."""
+    """Many synthetic rows, but light, which help as a rule; and balanced weights without any."""
     classes, counts = np.unique(y, return_counts=True)
     lacking = {label: int(counts.max() - n) for label, n in zip(classes, counts, strict=True)}
     asked = {
@@ -133,6 +137,29 @@ def notes_on(could_choose: bool, generator: Any) -> tuple[str, ...]:
     if generator is not None:
         notes.append("The generator that was passed in may have seen the held-out rows: scores may flatter.")
     return tuple(notes)
+
+
+def note_on_stopping(estimator: Any, plans: Sequence[Plan], folds: Folds, n_rows: int) -> tuple[str, ...]:
+    """What a report must say of a classifier that stops early by itself with some of the plans alone.
+
+    n_rows: of the whole table. Histogram boosting left to itself holds out a tenth of more than 10,000
+    training rows, whatever made them, and stops by these; of fewer it grows all trees.
+    """
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    if not isinstance(last, HistGradientBoostingClassifier | BoostedTrees):
+        return ()
+    if isinstance(last, HistGradientBoostingClassifier) and last.early_stopping != "auto":
+        return ()
+    sizes = [
+        n + plan.arm.n_added * n / n_rows for n in (n_rows, *(len(t) for t, _ in folds)) for plan in plans
+    ]
+    if min(sizes) > STOPS_ABOVE or max(sizes) <= STOPS_ABOVE:
+        return ()
+    return (
+        f"The classifier stops early by itself where it is given more than {STOPS_ABOVE:,} rows, which it "
+        "was in some of what was tried and not in the rest: part of a difference may be that of stopping. "
+        "HistGradientBoostingClassifier with early_stopping set to True or False rules this out.",
+    )
 
 
 def weight_parameter(estimator: Any) -> str | None:

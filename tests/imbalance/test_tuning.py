@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, TimeSeriesSplit
 from sklearn.naive_bayes import GaussianNB
@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tabdiff.errors import InputError
+from tabdiff.imbalance.boosting import BoostedTrees
 from tabdiff.imbalance.choosing import Arm
 from tabdiff.imbalance.sources import SyntheticRows
 from tabdiff.imbalance.tuning import (
@@ -20,6 +21,7 @@ from tabdiff.imbalance.tuning import (
     TrainingRows,
     fitted,
     folds_of,
+    note_on_stopping,
     plans_of_amounts,
     plans_of_weights,
     resampled,
@@ -69,6 +71,28 @@ def test_light_rows_are_many_but_not_without_end():
     assert light.arm.n_synthetic == {1: 5000, 2: MANY}
     assert (balanced.balanced, balanced.arm.n_synthetic) == (True, {})
     assert plans_of_weights(np.repeat([0, 1], 5))[0].balanced  # nothing to add
+
+
+STOPPING = {
+    "some folds with rows alone": (12_000, 3_000, HistGradientBoostingClassifier(), True),
+    "10,000 at most": (9_000, 1_000, HistGradientBoostingClassifier(), False),
+    "one row more": (9_000, 1_001, HistGradientBoostingClassifier(), True),
+    "all folds": (20_002, 1_000, HistGradientBoostingClassifier(), False),
+    "the table but not its folds": (20_000, 0, HistGradientBoostingClassifier(), True),
+    "always": (12_000, 3_000, HistGradientBoostingClassifier(early_stopping=True), False),
+    "never": (12_000, 3_000, HistGradientBoostingClassifier(early_stopping=False), False),
+    "in a pipeline": (12_000, 3_000, make_pipeline(StandardScaler(), HistGradientBoostingClassifier()), True),
+    "our own": (12_000, 3_000, BoostedTrees(), True),
+    "another classifier": (12_000, 3_000, RandomForestClassifier(), False),
+}
+
+
+@pytest.mark.parametrize(("n", "added", "estimator", "expected"), STOPPING.values(), ids=STOPPING)
+def test_stopping_early_with_some_plans_alone_is_told(n, added, estimator, expected):
+    halves = np.array_split(np.arange(n), 2)
+    folds = [(halves[0], halves[1]), (halves[1], halves[0])]
+    notes = note_on_stopping(estimator, [plan(), plan(added)], folds, n)
+    assert bool(notes) == expected
 
 
 # --- rows and weights by hand -----------------------------------------------------------------------------

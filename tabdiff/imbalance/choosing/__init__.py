@@ -4,6 +4,7 @@ answers    what a fitted classifier says about held-out rows, asked once
 measures   one score of one fold, by name, scorer or function, with or without some of its rows
 scoring    the scores of all arms, paired, with standard errors
 rule       which arm is chosen, and when a difference counts
+words      figures and names in sentences and tables
 report     what was tried and found, for people
 """
 

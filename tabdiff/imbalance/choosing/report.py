@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 
 from tabdiff import frames
-from tabdiff.imbalance.choosing.rule import MARGIN, Arm, interval, is_scored, verdict
+from tabdiff.imbalance.choosing.rule import (
+    MARGIN,
+    Arm,
+    candidates,
+    interval,
+    presumed_best,
+    scored,
+    verdict,
+)
 from tabdiff.imbalance.choosing.scoring import ArmScore
+from tabdiff.imbalance.choosing.words import aligned, figure, listed, meaning
 from tabdiff.schema import Column, Storage
 
 __all__ = ["AmountReport"]
 
 NUMBERS = ("score", "se", "difference", "difference_se", "lo", "hi")
-
-MEANINGS = {
-    "helps": "The whole interval lies above 0: on rows that the classifier had not seen, it gained.",
-    "no measurable effect": "The interval holds 0: these held-out rows cannot tell the difference from "
-    "chance, and a gain of more than {gain} is unlikely.",
-    "hurts": "The whole interval lies below 0: on rows that the classifier had not seen, it lost.",
-}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class AmountReport:
         Sentences on what the reader should know.
     margin : float
         By how many standard errors an arm had to be better than the reference.
+    asked_for : bool
+        Whether the arm that is used was asked for, whatever the scores.
 
     Examples
     --------
@@ -72,6 +76,7 @@ class AmountReport:
     n_folds: int
     notes: tuple[str, ...] = ()
     margin: float = MARGIN
+    asked_for: bool = False
 
     @property
     def verdict(self) -> str:
@@ -147,10 +152,10 @@ class AmountReport:
     @property
     def _shown_arm(self) -> Arm | None:
         """The arm that was chosen or, in place of the reference, the best other; None without scores."""
-        scored = [arm for arm in self.arms[1:] if is_scored(self.scores.get(arm.name))]
+        tried = scored(self.arms, self.scores)
         if self._is_reference_chosen:
-            return max(scored, key=lambda arm: self.scores[arm.name].difference, default=None)
-        return next((arm for arm in scored if arm.name == self.chosen), None)
+            return max(tried, key=lambda arm: self.scores[arm.name].difference, default=None)
+        return next((arm for arm in tried if arm.name == self.chosen), None)
 
     @property
     def _is_reference_chosen(self) -> bool:
@@ -187,7 +192,8 @@ class AmountReport:
         if not self.scores:
             return f"{amounts} of synthetic rows{names} could not be compared {how}."
         reference = self.arms[0].name
-        return f"{amounts} of synthetic rows{names} were compared with {reference!r} {how}."
+        were = "were" if len(others) != 1 else "was"
+        return f"{amounts} of synthetic rows{names} {were} compared with {reference!r} {how}."
 
     @property
     def _found(self) -> list[str]:
@@ -196,57 +202,93 @@ class AmountReport:
             return [f"{self._used} No score could be compared, so nothing is known about its effect."]
         score = self.scores[shown.name]
         if self._is_reference_chosen:
-            reference = _figure(self.scores[self.arms[0].name].value)
+            reference = figure(self.scores[self.arms[0].name].value)
             return [
                 f"{self._used} It scored {reference}.",
                 f"No amount did better than {self.chosen!r} by more than {self._margin}: the best of them, "
-                f"{shown.name!r}, scored {self._compared(score)}.",
-                _meaning(score),
+                f"{shown.name!r}, scored {self._compared(score)}.{self._harmful}",
+                meaning(score),
             ]
         found = f"{self._used} It scored {self._compared(score)}."
-        return [found, self._why(shown), _meaning(score) + self._warning]
+        why = [] if self.asked_for else [self._why(shown)]
+        return [found, *why, meaning(score) + self._warning(shown)]
 
     def _compared(self, score: ArmScore) -> str:
         """A score beside the reference: "0.470, 0.060 more than 'none' (95 % interval +0.040 to +0.080)"."""
-        low, high = (_figure(end, signed=True) for end in interval(score.difference, score.difference_se))
+        low, high = (figure(end, signed=True) for end in interval(score.difference, score.difference_se))
         more = "less" if score.difference < 0 else "more"
-        beside = f"{_figure(abs(score.difference))} {more} than {self.arms[0].name!r}"
-        return f"{_figure(score.value)}, {beside} (95 % interval {low} to {high})"
+        beside = f"{figure(abs(score.difference))} {more} than {self.arms[0].name!r}"
+        return f"{figure(score.value)}, {beside} (95 % interval {low} to {high})"
 
     @property
     def _used(self) -> str:
         arm = next((arm for arm in self.arms if arm.name == self.chosen), None)
         n = 0 if arm is None else arm.n_added
-        return f"{self.chosen!r} was chosen, which adds {f'{n:,}' if n else 'no'} row{'s' if n != 1 else ''}."
+        how = "asked for" if self.asked_for else "chosen"
+        return f"{self.chosen!r} was {how}, which adds {f'{n:,}' if n else 'no'} row{'s' if n != 1 else ''}."
 
     def _why(self, shown: Arm) -> str:
-        scored = [arm for arm in self.arms[1:] if is_scored(self.scores.get(arm.name))]
         if shown.presumed:
-            return (
-                "It helps as a rule, and is taken unless it does worse than "
-                f"{self.arms[0].name!r} by more than its standard error; no other did better than it by more "
-                f"than {self._margin}."
-            )
-        best = max(scored, key=lambda arm: self.scores[arm.name].difference)
-        margin = f"It did better than {self.arms[0].name!r} by more than {self._margin}"
+            return self._why_presumed(shown)
+        able = candidates(self.arms, self.scores, self.margin) or [shown]
+        best = max(able, key=lambda arm: self.scores[arm.name].difference)
+        standing = presumed_best(self.arms, self.scores)
+        beaten = repr(self.arms[0].name)
+        if standing is not None:
+            beaten += f", and than {standing.name!r}, which helps as a rule,"
+        margin = f"It did better than {beaten} by more than {self._margin}"
         if best.name == shown.name:
-            return f"{margin}, and best of all."
-        gain = _figure(self.scores[best.name].difference, signed=True)
+            return f"{margin}, and best of all that did so."
+        gain = figure(self.scores[best.name].difference, signed=True)
         return (
             f"{margin}, and it is the smallest amount that did so within one standard error of the best, "
             f"{best.name!r} ({gain})."
+        )
+
+    def _why_presumed(self, shown: Arm) -> str:
+        """Why an arm was taken that need not prove itself."""
+        reference = repr(self.arms[0].name)
+        others = [arm.name for arm in self._presumed if arm.name != shown.name]
+        if others:
+            rule = (
+                f"It helps as a rule, and so {'do' if len(others) > 1 else 'does'} {listed(others)}: the "
+                f"best of them is taken that does not do worse than {reference} by more than its standard "
+                "error"
+            )
+        else:
+            rule = (
+                f"It helps as a rule, and is taken unless it does worse than {reference} by more than its "
+                "standard error"
+            )
+        beaten = "it" if self.scores[shown.name].difference >= 0 else reference
+        return f"{rule}; no other did better than {beaten} by more than {self._margin}."
+
+    @property
+    def _presumed(self) -> list[Arm]:
+        """The arms with scores that help as a rule."""
+        return [arm for arm in scored(self.arms, self.scores) if arm.presumed]
+
+    @property
+    def _harmful(self) -> str:
+        """Why what helps as a rule was not taken, where nothing was."""
+        names = [arm.name for arm in self._presumed if self.scores[arm.name].difference < 0]
+        if not names or self.asked_for:
+            return ""
+        return (
+            f" What helps as a rule ({listed(names)}) did worse than {self.chosen!r} by its standard "
+            "error or more."
         )
 
     @property
     def _margin(self) -> str:
         return "its standard error" if self.margin == 1 else f"{self.margin:g} times its standard error"
 
-    @property
-    def _warning(self) -> str:
+    def _warning(self, shown: Arm) -> str:
         """What to think of a gain that was picked out of several."""
-        shown = self._shown_arm
-        n = 1 if shown is None or shown.presumed else len(self.arms) - 1
-        return f" It was picked out of {n}, so part of its gain is luck." if n > 1 else ""
+        n = len(self._presumed) if shown.presumed else len(self.arms) - 1
+        if self.asked_for or n < 2 or self.scores[shown.name].difference <= 0:
+            return ""
+        return f" It was picked out of {n}, so part of its gain is luck."
 
     @property
     def _table(self) -> list[str]:
@@ -254,43 +296,14 @@ class AmountReport:
         for arm in self.arms:
             numbers = self._numbers(arm)
             difference, low, high = (
-                "" if arm is self.arms[0] else _figure(numbers[name], signed=True)
+                "" if arm is self.arms[0] else figure(numbers[name], signed=True)
                 for name in ("difference", "lo", "hi")
             )
             ends = f"{low} to {high}" if low else ""
             mark = "<- chosen" if arm.name == self.chosen else ""
-            score = _figure(numbers["score"])
+            score = figure(numbers["score"])
             rows.append((arm.name, f"{arm.n_added:,}", score, difference, ends, mark))
-        return _aligned(rows)
-
-
-def _meaning(score: ArmScore) -> str:
-    high = interval(score.difference, score.difference_se)[1]
-    return MEANINGS[verdict(score.difference, score.difference_se)].format(gain=_figure(high))
-
-
-def _figure(number: float | None, signed: bool = False) -> str:
-    """A number as the table prints it: three decimals, or two digits of small and four of large ones."""
-    if number is None or not math.isfinite(number):
-        return ""
-    sign = "+" if signed else ""
-    number += 0.0  # -0 is 0
-    if number == 0 or 0.01 <= abs(number) < 1000:
-        return f"{number:{sign}.3f}"
-    return f"{number:{sign}.2g}" if abs(number) < 1 else f"{number:{sign}.4g}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of text, the names and the mark to the left, the numbers to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    left = 0, len(widths) - 1
-    return [
-        "  ".join(
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+        return aligned(rows)
 
 
 def _finite(number: float) -> float | None:

@@ -76,8 +76,83 @@ def test_the_reasons_where_all_hurt():
 
 def test_the_best_of_all_is_called_so():
     assert report("to 1:1", WORSE, BEST).reasons[2] == (
-        "It did better than 'none' by more than its standard error, and best of all."
+        "It did better than 'none' by more than its standard error, and best of all that did so."
     )
+
+
+def test_the_best_is_the_best_of_those_that_did_better():
+    """The arm with the greatest gain is too uncertain to count, and is not called the best."""
+    uncertain = ArmScore((0.4, 0.6), 0.5, 0.1, 0.09, 0.1)
+    assert report("doubled", BETTER, uncertain).reasons[2].endswith("and best of all that did so.")
+
+
+# --- what helps as a rule ---------------------------------------------------------------------------------
+
+LUCK = " It was picked out of 2, so part of its gain is luck."
+
+
+def presumed(chosen, **gains):
+    """A report on "light" and "ratio 0.3", which help as a rule, and "doubled"; (difference, error) each."""
+    sizes = {"light": 1.0, "ratio 0.3": 2.0, "doubled": 1.0}
+    arms = [Arm(name, {1: 100}, size, presumed=name != "doubled") for name, size in sizes.items()]
+    scores = {"none": NONE}
+    for name, (gain, se) in zip(sizes, gains.values(), strict=True):
+        scores[name] = ArmScore((), 0.41 + gain, 0.02, gain, se)
+    how = "average_precision", "LogisticRegression", 2
+    return AmountReport((ARMS[0], *arms), scores, chosen, *how)
+
+
+def test_why_the_better_of_two_presumed_arms():
+    found = presumed("ratio 0.3", light=(0.01, 0.02), ratio=(0.05, 0.02), doubled=(0.01, 0.02)).reasons
+    assert found[2] == (
+        "It helps as a rule, and so does 'light': the best of them is taken that does not do worse than "
+        "'none' by more than its standard error; no other did better than it by more than 1.5 times its "
+        "standard error."
+    )
+    assert found[3].endswith("it gained." + LUCK)
+
+
+def test_a_presumed_arm_that_lost_a_little_is_not_called_lucky():
+    """Another than it was better by the margin, but not better than nothing."""
+    found = presumed("ratio 0.3", light=(-0.05, 0.02), ratio=(-0.01, 0.02), doubled=(0.025, 0.02)).reasons
+    assert found[2].endswith("no other did better than 'none' by more than 1.5 times its standard error.")
+    assert "luck" not in found[3]
+
+
+def test_a_presumed_arm_without_a_rival_was_not_picked_out():
+    found = presumed("light", light=(0.05, 0.02), ratio=(math.nan, 0.02), doubled=(0.01, 0.02)).reasons
+    assert found[2] == (
+        "It helps as a rule, and is taken unless it does worse than 'none' by more than its standard error; "
+        "no other did better than it by more than 1.5 times its standard error."
+    )
+    assert "luck" not in found[3]
+
+
+def test_why_another_than_the_presumed_arms():
+    found = presumed("doubled", light=(0.01, 0.02), ratio=(0.0, 0.02), doubled=(0.05, 0.02)).reasons
+    assert found[2] == (
+        "It did better than 'none', and than 'light', which helps as a rule, by more than 1.5 times its "
+        "standard error, and best of all that did so."
+    )
+    assert found[3].endswith("It was picked out of 3, so part of its gain is luck.")
+
+
+def test_why_nothing_though_some_help_as_a_rule():
+    found = presumed("none", light=(-0.05, 0.02), ratio=(-0.03, 0.02), doubled=(0.01, 0.02)).reasons
+    assert found[2] == (
+        "No amount did better than 'none' by more than 1.5 times its standard error: the best of them, "
+        "'doubled', scored 0.420, 0.010 more than 'none' (95 % interval -0.029 to +0.049). What helps as a "
+        "rule ('light' and 'ratio 0.3') did worse than 'none' by its standard error or more."
+    )
+
+
+def test_an_amount_that_was_asked_for_is_given_no_reasons():
+    found = report("doubled", WORSE, UNKNOWN, asked_for=True)
+    assert found.reasons[1:] == [
+        "'doubled' was asked for, which adds 100 rows. It scored 0.370, 0.040 less than 'none' (95 % "
+        "interval -0.060 to -0.020).",
+        "The whole interval lies below 0: on rows that the classifier had not seen, it lost.",
+    ]
 
 
 def test_a_gain_within_chance_is_not_called_one():

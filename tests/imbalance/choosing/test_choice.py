@@ -1,5 +1,6 @@
 """Which arm is chosen, by numbers that can be checked by hand."""
 
+import itertools
 import math
 
 import pytest
@@ -65,6 +66,55 @@ def test_a_presumed_arm_stands_unless_it_does_harm(light, doubled, expected):
     found = scores(balanced=(-0.1, 0.01), doubled=doubled, third=(-0.1, 0.01))
     found["light"] = ArmScore((), 0.4 + light[0], 0.02, *light)
     assert choose(PRESUMED, found, 1.5) == expected
+
+
+RATIO = Arm("ratio 0.3", {"fraud": 200}, 2.0, presumed=True)
+LIGHT = Arm("light", {"fraud": 900}, 1.0, presumed=True)
+
+SEVERAL = {
+    "the better one, though the other is smaller": ((0.010, 0.02), (0.011, 0.02), (-0.1, 0.01), "ratio 0.3"),
+    "the better one, though it is uncertain": ((0.03, 0.01), (0.04, 0.09), (-0.1, 0.01), "ratio 0.3"),
+    "equally good: the smaller": ((0.01, 0.02), (0.01, 0.02), (-0.1, 0.01), "light"),
+    "one harmful, the other not": ((-0.021, 0.02), (-0.01, 0.02), (-0.1, 0.01), "ratio 0.3"),
+    "the one that is less bad does harm beyond its error": (
+        (-0.02, 0.03),
+        (-0.01, 0.005),
+        (-0.1, 0.01),
+        "light",
+    ),
+    "both harmful": ((-0.03, 0.02), (-0.021, 0.02), (0.02, 0.02), "none"),
+    "both harmful, another helps": ((-0.03, 0.02), (-0.021, 0.02), (0.031, 0.02), "doubled"),
+    "another beats the worse of the two by the margin": (
+        (0.00, 0.02),
+        (0.02, 0.02),
+        (0.049, 0.02),
+        "ratio 0.3",
+    ),
+    "another beats the better of the two by the margin": (
+        (0.00, 0.02),
+        (0.02, 0.02),
+        (0.051, 0.02),
+        "doubled",
+    ),
+    "one without a score": ((math.nan, 0.02), (-0.01, 0.02), (-0.1, 0.01), "ratio 0.3"),
+}
+
+
+@pytest.mark.parametrize(("light", "ratio", "doubled", "expected"), SEVERAL.values(), ids=SEVERAL)
+def test_of_several_presumed_arms_the_best_without_harm_stands_in_any_order(light, ratio, doubled, expected):
+    numbers = {"light": light, "ratio 0.3": ratio, "doubled": doubled}
+    found = {name: ArmScore((), 0.4 + gain, 0.02, gain, se) for name, (gain, se) in numbers.items()}
+    for others in itertools.permutations([LIGHT, RATIO, ARMS[2]]):
+        assert choose([ARMS[0], *others], found, 1.5) == expected
+
+
+def test_equally_good_candidates_are_taken_in_any_order():
+    """The best is known by its size as well, so that whose error counts does not hang on the order."""
+    arms = [Arm("wide", {1: 5}, 2.0), Arm("narrow", {1: 5}, 3.0), Arm("small", {1: 5}, 1.0)]
+    gains = {"wide": (0.05, 0.03), "narrow": (0.05, 0.001), "small": (0.03, 0.01)}
+    found = {name: ArmScore((), 0.4 + gain, 0.02, gain, se) for name, (gain, se) in gains.items()}
+    for others in itertools.permutations(arms):
+        assert choose([ARMS[0], *others], found, 1.5) == "small"
 
 
 def test_of_equally_large_arms_the_better_one_is_taken():
