@@ -10,7 +10,7 @@ import numpy as np
 
 from tabdiff.cells import take
 from tabdiff.errors import ConditionError, InputError
-from tabdiff.panels import Panel
+from tabdiff.panel_data import Panel
 from tabdiff.schema import Column, Storage
 
 __all__ = [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from tabdiff.diffusion.masked import MaskedProcess
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
 from tabdiff.diffusion.objectives import CrossEntropyObjective, Objective, VariationalObjective
 from tabdiff.diffusion.schedules import CosineSchedule, KarrasSchedule, PowerSchedule, Schedule
+from tabdiff.diffusion.wiener import FilteredProcess, Spectrum
 
 __all__ = ["METHODS", "FewStep", "MaskedFewStep", "Method", "TabDDPM"]
 
@@ -64,6 +65,14 @@ class FewStep:
         """Both kinds on schedules of their own."""
         return MixedProcess(n_num, layout, self.num_schedule, self.cat_schedule)
 
+    def covering(self, spread: float) -> Self:
+        """With noise enough for rows that are spread over this many standard deviations in some direction."""
+        if not isinstance(self.num_schedule, KarrasSchedule):
+            return self
+        return replace(
+            self, num_schedule=replace(self.num_schedule, sigma_max=KarrasSchedule.sigma_max * spread)
+        )
+
     def objective(self, process: MixedProcess, entropies: Tensor | None) -> Objective:
         """Squared error of the velocity and normalised cross-entropy."""
         assert entropies is not None
@@ -74,15 +83,21 @@ class FewStep:
 class MaskedFewStep(FewStep):
     """As `FewStep`, but levels are masked by noise instead of replaced by others: for series.
 
+    spectrum: what is known of smooth numbers beforehand, None if there are none.
+
     The same number of cells is unmasked in every step. Two cells unmasked together are drawn as if they were
     independent, which happens with probability sum of (ab_s - ab_t)^2 over the steps: least for equal ones.
     """
 
     cat_schedule: Schedule = field(default_factory=lambda: PowerSchedule(1.0))
+    spectrum: Spectrum | None = None
 
     def process(self, n_num: int, layout: LevelLayout) -> MixedProcess:
-        """Both kinds on schedules of their own; levels are masked."""
-        return MaskedProcess(n_num, layout, self.num_schedule, self.cat_schedule)
+        """Both kinds on schedules of their own; levels are masked; what `spectrum` tells of is filtered."""
+        schedules = self.num_schedule, self.cat_schedule
+        if self.spectrum is None:
+            return MaskedProcess(n_num, layout, *schedules)
+        return FilteredProcess(n_num, layout, *schedules, spectrum=self.spectrum)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,15 @@ from tabdiff.imbalance.generators import CACHE, Generator, fingerprint, generato
 from tabdiff.imbalance.labels import plain
 from tabdiff.imbalance.series import refuse_what_is_for_rows, series_source, warn_of_small_classes
 from tabdiff.imbalance.sources import MIN_CLASS_ROWS, GeneratorSource, Part, SyntheticRows
-from tabdiff.imbalance.tuning import Folds, TrainingRows, folds_of, notes_on, plans_of_amounts, tried
+from tabdiff.imbalance.tuning import (
+    Folds,
+    TrainingRows,
+    folds_of,
+    note_on_stopping,
+    notes_on,
+    plans_of_amounts,
+    tried,
+)
 from tabdiff.inputs import LEARNING_PARAMETERS, class_labels, read_table, table_config
 from tabdiff.progress import training_bar
 from tabdiff.schema import Column
@@ -364,6 +372,8 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
             scores = score_arms(self.scoring, answers, score_seed)
             chosen = choose(arms, scores)
         notes = notes_on(bool(folds), self.generator)
+        if scores:
+            notes += note_on_stopping(estimator, plans, folds, len(classes))
         self.report_ = AmountReport(
             tuple(arms), scores, chosen, str(self.scoring), str(estimator), len(folds), notes
         )

@@ -7,60 +7,31 @@ its steps are learned given that row.
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from tabdiff.batch import Known, MixedBatch
-from tabdiff.cells import put, replaced, take
+from tabdiff.cells import put
+from tabdiff.encoding.linear import is_smooth
 from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.encoding.timeline import Timeline
-from tabdiff.schema import Column, Storage, TableSchema, check_finite, infer_schema
+from tabdiff.panel_data import Panel, in_places, longer
+from tabdiff.panel_rows import config_of_rows, given_cells, kinds_among, row_of_length, rows_of_series
+from tabdiff.panel_steps import drawn_in_turns, told
+from tabdiff.schema import Column, ColumnSchema, Kind, Storage, TableSchema, check_finite, infer_schema
 from tabdiff.sequences import FittedSequences, SeriesConfig, default_series_config, fit_sequences
 from tabdiff.synthesis import choose_device
 from tabdiff.tables import LearnedTable, TableConfig, learn_table
 from tabdiff.training import History, Start
-from tabdiff.windows import Guides, Windows, cut, known_guides
+from tabdiff.windows import Guides, Windows, cut
 
-__all__ = ["LearnedPanel", "Panel", "PanelConfig", "kinds_of", "learn_panel"]
+__all__ = ["LearnedPanel", "Panel", "PanelConfig", "encoder_of_levels", "learn_panel"]
 
-LENGTH = "number of steps"
 MAX_WINDOW = 128
 MAX_WINDOWS_OF_ONE = 20_000
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Series of many entities.
-
-    context: columns of one cell for each entity. steps: columns of one cell for each step, entity after
-    entity and each in the order of time. offsets: (n_entities + 1,) int64, the steps of entity i are those
-    from offsets[i] to offsets[i + 1]. time: when each step was, or None.
-    """
-
-    context: list[Column]
-    steps: list[Column]
-    offsets: np.ndarray
-    time: Column | None = None
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def with_series(self, entities: np.ndarray, other: Panel) -> Panel:
-        """The panel with the series of `other`, of the same lengths, in the places of some of its own."""
-        rows = np.concatenate([np.arange(self.offsets[i], self.offsets[i + 1]) for i in entities])
-        steps = [replaced(own, new, rows) for own, new in zip(self.steps, other.steps, strict=True)]
-        time = self.time
-        if time is not None and other.time is not None:
-            time = replaced(time, other.time, rows)
-        return replace(self, steps=steps, time=time)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Number of steps of each entity: (n_entities,)."""
-        return np.diff(self.offsets)
 
 
 @dataclass(frozen=True)
@@ -76,10 +47,16 @@ class PanelConfig:
     window: int | None = None
     one_series: bool = False
 
-    def sequences(self, n_windows: int, window: int) -> SeriesConfig:
-        """The full configuration for this many windows."""
+    def sequences(self, n_windows: int, window: int, began: float) -> SeriesConfig:
+        """The full configuration for this many windows; began: when learning did, by the performance counter.
+
+        What is left of the seconds is for the steps, and at least one.
+        """
         config = default_series_config(n_windows, window)
-        training = replace(config.training, max_seconds=self.table.max_seconds, compile=self.table.compile)
+        seconds = self.table.max_seconds
+        if seconds is not None:
+            seconds = max(seconds - (clock.perf_counter() - began), 1.0)
+        training = replace(config.training, max_seconds=seconds, compile=self.table.compile)
         if self.table.max_steps is not None:
             training = replace(training, max_steps=self.table.max_steps)
         return replace(config, training=training)
@@ -114,6 +91,14 @@ class LearnedPanel:
             found[self.timeline.template.name] = self.timeline.template
         return [found[name] for name in names]
 
+    def schema_of(self, names: Sequence[Hashable]) -> TableSchema:
+        """The columns of a long frame of these names, and as what they are learned."""
+        known = {spec.name: spec for spec in (*self.steps.schema.columns, *self.table.schema.columns)}
+        if self.timeline is not None:
+            time = self.timeline.template
+            known[time.name] = ColumnSchema(time.name, Kind.NUMERIC, time.storage, has_missing=False)
+        return TableSchema(tuple(known[name] for name in names))
+
     @property
     def history(self) -> History:
         """What happened in the training of steps."""
@@ -135,20 +120,7 @@ class LearnedPanel:
         classes, if there is one.
         """
         table_seed, given_seed, step_seed = seed.spawn(3)
-        asked = {column.name: column for column in context or ()}
-        if lengths is not None:
-            own = self.table.templates[-1]
-            asked[own.name] = own.with_cells(np.asarray(lengths, own.values.dtype), np.zeros(n, dtype=bool))
-        given = None
-        if asked:
-            templates = self.table.templates
-            blank = [_blank(template, n) for template in templates]
-            columns = [
-                asked.get(template.name, cells) for template, cells in zip(templates, blank, strict=True)
-            ]
-            known = np.tile([template.name in asked for template in templates], (n, 1))
-            columns = self.table.aligned(columns)
-            given = self.table.given(columns, known, np.random.default_rng(given_seed))
+        given = given_cells(self.table, n, context or (), lengths, np.random.default_rng(given_seed))
         rows = self.table.sample(n, label, table_seed, sampling_steps, given=given)
         return self.with_steps(rows, step_seed, sampling_steps)
 
@@ -161,12 +133,14 @@ class LearnedPanel:
         on_rows: Callable[[int], None] | None = None,
         allow_missing: bool = True,
         when: Column | None = None,
+        first_step: int = 0,
     ) -> Panel:
         """Draw the steps of series, given the rows of the table of whole series.
 
         history: the columns that `steps` encodes, and which of their cells are given, (n_steps, n_columns)
         bool; those come back as they are. allow_missing: whether drawn cells may be missing. when: the time
         of each step, missing where it is to be drawn, which is behind the given steps of each series.
+        first_step: number of the first step in a draw made in parts, which identifiers count on from.
         """
         guide_seed, draw_seed, decode_seed = seed.spawn(3)
         lengths = np.maximum(rows[-1].values.astype(np.int64), 1)
@@ -178,7 +152,7 @@ class LearnedPanel:
             known = self.steps.encode_known(*history, np.random.default_rng(guide_seed.spawn(1)[0]))
         forbidden = () if allow_missing else tuple(self.steps.missing_levels())
         batch = self._drawn(guides, offsets, known, draw_seed, sampling_steps, on_rows, forbidden)
-        columns = self.steps.decode(batch, np.random.default_rng(decode_seed))
+        columns = self.steps.decode(batch, np.random.default_rng(decode_seed), first_step)
         if history is not None:
             pairs = zip(columns, history[0], history[1].T, strict=True)
             columns = [put(column, cells, flags) for column, cells, flags in pairs]
@@ -189,30 +163,29 @@ class LearnedPanel:
                 time = self.timeline.restore(starts, columns[n_own:], offsets)
             else:
                 time = self.timeline.continued(when, columns[n_own:], offsets)
-        return Panel(list(rows[: self.n_context]), columns[:n_own], offsets, time)
+        return Panel(list(rows[: self.n_context]), columns[:n_own], offsets, time, columns[n_own:])
 
-    def rows_of(self, panel: Panel, lengths: np.ndarray) -> list[Column]:
-        """The rows of the table of whole series that given series have, told to have these lengths."""
+    def rows_of(self, panel: Panel, lengths: np.ndarray, grow: bool = False) -> list[Column]:
+        """The rows of the table of whole series that given series have, told to have these lengths.
+
+        grow: as in `LearnedTable.aligned`.
+        """
         starts = []
-        time = self._time_of(panel)
+        time = self.time_of(panel)
         if self.timeline is not None and time is not None:
             starts = self.timeline.starts(time, panel.offsets)
         own = self.table.templates[-1]
         length = own.with_cells(lengths.astype(own.values.dtype), np.zeros(len(panel), dtype=bool))
-        return self.table.aligned([*panel.context, *starts, length])
+        return self.table.aligned([*panel.context, *starts, length], grow)
 
     def row_of_length(self, n_steps: int) -> list[Column]:
         """The row of the table that a single series of this many steps has."""
-        rows = self.table.sample(1, None, np.random.SeedSequence(0))
-        return [
-            *rows[:-1],
-            rows[-1].with_cells(np.array([n_steps], rows[-1].values.dtype), np.zeros(1, bool)),
-        ]
+        return row_of_length(self.table, n_steps)
 
     def told_times(self, panel: Panel, horizon: int) -> Column | None:
         """The times of given series, each longer by `horizon` steps whose times are missing."""
-        time = self._time_of(panel)
-        return None if time is None else _in_places(time, _longer(panel, horizon))
+        time = self.time_of(panel)
+        return None if time is None else in_places(time, longer(panel, horizon))
 
     def encoded_steps(self, panel: Panel, horizon: int) -> tuple[list[Column], np.ndarray]:
         """The columns that `steps` encodes of given series, each longer by `horizon` missing steps.
@@ -220,24 +193,55 @@ class LearnedPanel:
         Also which cells are given, (n_steps, n_columns) bool: those that hold a value.
         """
         of_time = []
-        time = self._time_of(panel)
+        time = self.time_of(panel)
         if self.timeline is not None and time is not None:
             of_time = self.timeline.steps(time, panel.offsets)
         for column in panel.steps:
             check_finite(column)
-        place = _longer(panel, horizon)
+        place = longer(panel, horizon)
         columns = []
         for column, own in zip((*panel.steps, *of_time), self.steps.templates, strict=True):
-            columns.append(_in_places(aligned(column, own) if own.levels else column, place))
+            columns.append(in_places(aligned(column, own) if own.levels else column, place))
         missing = [column.missing for column in columns]
         return columns, ~np.array(missing, dtype=bool).reshape(len(columns), len(place)).T
 
-    def _time_of(self, panel: Panel) -> Column | None:
+    def time_of(self, panel: Panel) -> Column | None:
         """The times of given series, in the unit and dtype of fit."""
         if self.timeline is None or panel.time is None:
             return None
         check_finite(panel.time)
         return aligned(panel.time, self.timeline.template)
+
+    @property
+    def has_features(self) -> bool:
+        """Whether there is anything to learn about steps."""
+        return bool(self.steps.n_num or self.steps.n_levels)
+
+    @property
+    def n_levels(self) -> list[int]:
+        """Numbers of levels of the features of steps, and then of the guides: one more, for unknown cells."""
+        guides = (*self.table.encoder.n_levels, *self.beforehand.n_levels)
+        return [*self.steps.n_levels, *(count + 1 for count in guides)]
+
+    def windows_of(
+        self, rows: Sequence[Column], steps: Sequence[Column], offsets: np.ndarray, rng: np.random.Generator
+    ) -> Windows:
+        """The windows to learn series from: their rows of the table, and the columns that `steps` encodes.
+
+        A single series is cut at as many places as there are, up to `MAX_WINDOWS_OF_ONE`.
+        """
+        stride = None
+        if self.one_series:
+            stride = max(1, (int(offsets[-1]) - self.window) // MAX_WINDOWS_OF_ONE)
+        return Windows(
+            self.steps.encode(steps, rng),
+            self._guides(rows, offsets, rng),
+            **self._placed(cut(offsets, self.window, stride)),
+        )
+
+    def released(self) -> LearnedPanel:
+        """The panel without what only few steps held; its features mean the same."""
+        return replace(self, steps=self.steps.released(), beforehand=self.beforehand.released())
 
     @property
     def _n_own(self) -> int:
@@ -258,8 +262,8 @@ class LearnedPanel:
         n_steps = int(offsets[-1])
         longest = self.longest
         return Guides(
-            _told(self.table.encoder, self.table.arrangement.learned(rows), len(rows[0]), rng),
-            _told(self.beforehand, beforehand, n_steps, rng),
+            told(self.table.encoder, self.table.arrangement.learned(rows), len(rows[0]), rng),
+            told(self.beforehand, beforehand, n_steps, rng),
             longest,
         )
 
@@ -281,86 +285,18 @@ class LearnedPanel:
         forbidden: Sequence[tuple[int, int]] = (),
     ) -> MixedBatch:
         """Draw the features of all steps, (n_steps, ...), window after window of each series."""
-        n_steps = int(offsets[-1])
-        n_num, n_cat = self.steps.n_num, len(self.steps.n_levels)
-        num, cat = torch.zeros(n_steps, n_num), torch.zeros(n_steps, n_cat, dtype=torch.long)
+        n_steps, n_cat = int(offsets[-1]), len(self.steps.n_levels)
+        blank = MixedBatch(
+            torch.zeros(n_steps, self.steps.n_num), torch.zeros(n_steps, n_cat, dtype=torch.long)
+        )
         if self.sequences is None or not n_steps:
-            return MixedBatch(num, cat)
-        told_num, told_cat = torch.zeros_like(num, dtype=torch.bool), torch.zeros_like(cat, dtype=torch.bool)
-        if known is not None:
-            num, cat = (
-                torch.where(known.num, known.rows.num, num),
-                torch.where(known.cat, known.rows.cat, cat),
-            )
-            told_num, told_cat = known.num.clone(), known.cat.clone()
+            return blank
         places = cut(offsets, self.window)
         stride = max(self.window // 2, 1)
-        rank = torch.div(places["before"] + stride - 1, stride, rounding_mode="floor")
-        windows = Windows(MixedBatch(num, cat), guides, **self._placed(places))
-        for turn, turn_seed in enumerate(seed.spawn(int(rank.max()) + 1)):
-            part = windows.taken(rank == turn)
-            part = part.taken(_unfinished(part, told_num.all(1) & told_cat.all(1)))
-            if not len(part):
-                continue
-            cells = known_guides(part[:], n_num, n_cat)
-            at, inside = part.steps_of(slice(None))
-            cells.num[..., :n_num], cells.cat[..., :n_cat] = told_num[at], told_cat[at]
-            drawn = self.sequences.sample(cells, turn_seed, sampling_steps, on_rows, forbidden)
-            flat = at[inside]
-            num[flat], cat[flat] = drawn.num[inside], drawn.cat[inside]
-            told_cat[flat] = True
-            told_num[flat] = _observed(self.steps, cat[flat])
-        return MixedBatch(num, cat)
-
-
-def _longer(panel: Panel, horizon: int) -> np.ndarray:
-    """For each step of the series, each longer by `horizon` steps, its number in the panel, or -1 if new."""
-    n_steps = int(panel.offsets[-1])
-    place = np.full(n_steps + horizon * len(panel), -1)
-    entity = np.repeat(np.arange(len(panel)), panel.lengths)
-    place[np.arange(n_steps) + horizon * entity] = np.arange(n_steps)
-    return place
-
-
-def _in_places(column: Column, place: np.ndarray) -> Column:
-    """The cells of these numbers; those of number -1 are missing."""
-    cells = take(column, np.maximum(place, 0))
-    return cells.with_cells(cells.values, cells.missing | (place < 0))
-
-
-def _unfinished(windows: Windows, finished: torch.Tensor) -> torch.Tensor:
-    """Numbers of the windows that have a step which is not finished; finished: (n_steps,) bool."""
-    n_done = torch.cat([torch.zeros(1, dtype=torch.long), finished.long().cumsum(0)])
-    done = n_done[windows.first + windows.length] - n_done[windows.first]
-    return (done < windows.length).nonzero()[:, 0]
-
-
-def _blank(template: Column, n: int) -> Column:
-    """A column of n missing cells."""
-    return template.with_cells(np.zeros(n, dtype=template.values.dtype), np.ones(n, dtype=bool))
-
-
-def _told(
-    encoder: TableEncoder, columns: Sequence[Column], n_rows: int, rng: np.random.Generator
-) -> MixedBatch:
-    """Cells as guides: level 0 stands for those that the encoder cannot tell, the others count from 1."""
-    if not columns:
-        return MixedBatch(torch.zeros(n_rows, 0), torch.zeros(n_rows, 0, dtype=torch.long))
-    known = encoder.encode_known(columns, np.ones((n_rows, len(columns)), dtype=bool), rng)
-    num = torch.where(known.num, known.rows.num, 0.0)
-    return MixedBatch(num, torch.where(known.cat, known.rows.cat + 1, 0))
-
-
-def _observed(encoder: TableEncoder, cat: torch.Tensor) -> torch.Tensor:
-    """Which numeric features of drawn rows hold a number, as the levels beside them say: (n, F) bool."""
-    parts, feature = [torch.zeros(len(cat), 0, dtype=torch.bool)], 0
-    for codec in encoder.codecs:
-        held = torch.ones(len(cat), codec.n_num, dtype=torch.bool)
-        if codec.n_num and codec.missing_level >= 0:
-            held &= (cat[:, feature] != codec.missing_level)[:, None]
-        parts.append(held)
-        feature += len(codec.n_levels)
-    return torch.cat(parts, -1)
+        turn = torch.div(places["before"] + stride - 1, stride, rounding_mode="floor")
+        windows = Windows(blank, guides, **self._placed(places))
+        how = sampling_steps, on_rows, forbidden
+        return drawn_in_turns(self.sequences, self.steps, windows, known, turn, seed, *how)
 
 
 def learn_panel(
@@ -380,42 +316,27 @@ def learn_panel(
     """
     began = clock.perf_counter()
     table_seed, encode_seed, fit_seed = seed.spawn(3)
-    rng = np.random.default_rng(encode_seed)
-    timeline = None if panel.time is None else Timeline.fit(panel.time, panel.offsets)
     starts, of_time, beforehand = [], [], []
-    if timeline is not None and panel.time is not None:
-        starts, of_time = (
-            timeline.starts(panel.time, panel.offsets),
-            timeline.steps(panel.time, panel.offsets),
-        )
+    timeline = None
+    if panel.time is not None:
+        timeline = Timeline.fit(panel.time, panel.offsets)
+        starts = timeline.starts(panel.time, panel.offsets)
+        of_time = timeline.steps(panel.time, panel.offsets)
         beforehand = timeline.given(starts, panel.offsets)
-    names = [column.name for column in (*panel.context, *starts)]
-    length = Column(_unused(LENGTH, names), Storage.INT, panel.lengths, np.zeros(len(panel), dtype=bool))
-    rows = [*panel.context, *starts, length]
-    table = learn_table(
-        rows,
-        label,
-        n_classes,
-        _for_rows(config.table, rows, len(panel.context)),
-        table_seed,
-        target=target,
-    )
-    kinds = {} if timeline is None else timeline.kinds
+    rows = rows_of_series(panel.context, starts, panel.lengths)
+    row_config = config_of_rows(config.table, rows, len(panel.context))
+    table = learn_table(rows, label, n_classes, row_config, table_seed, target=target)
     steps = [*panel.steps, *of_time]
-    encoder = TableEncoder.fit(
-        steps, infer_schema(steps, {**kinds, **_kinds_among(config.table, panel.steps)})
-    )
-    encoder_beforehand = TableEncoder.fit(
-        beforehand, infer_schema(beforehand, {column.name: "categorical" for column in beforehand})
-    )
+    kinds = {} if timeline is None else timeline.kinds
     longest = int(panel.lengths.max())
-    window = config.window or (64 if config.one_series else MAX_WINDOW)
-    window = min(window, longest)
+    window = min(config.window or (64 if config.one_series else MAX_WINDOW), longest)
     learned = LearnedPanel(
         table,
         timeline,
-        encoder,
-        encoder_beforehand,
+        TableEncoder.fit(
+            steps, infer_schema(steps, {**kinds, **kinds_among(config.table, panel.steps)})
+        ).linear_in(smooth_columns(panel)),
+        encoder_of_levels(beforehand),
         None,
         n_context=len(panel.context),
         longest=window if config.one_series else longest,
@@ -423,64 +344,35 @@ def learn_panel(
         window=window,
         one_series=config.one_series,
     )
-    if not (encoder.n_num or encoder.n_levels):
-        return learned
-    stride = None
-    if config.one_series:
-        stride = max(1, (longest - window) // MAX_WINDOWS_OF_ONE)
-    windows = Windows(
-        encoder.encode(steps, rng),
-        learned._guides(rows, panel.offsets, rng),
-        **learned._placed(cut(panel.offsets, window, stride)),
+    if learned.has_features:
+        windows = learned.windows_of(rows, steps, panel.offsets, np.random.default_rng(encode_seed))
+        sequences = fit_sequences(
+            windows,
+            learned.n_levels,
+            None if label is None else torch.from_numpy(label)[windows.series],
+            (how := config.sequences(len(windows), window, began)),
+            fit_seed,
+            choose_device(config.table.device),
+            None if progress is None else progress(how.training.max_steps),
+            smooth=learned.steps.linear_features,
+        )
+        learned = replace(learned, sequences=sequences)
+    return learned.released()
+
+
+def smooth_columns(panel: Panel) -> set[Hashable]:
+    """Names of the columns of numbers that hang together from step to step."""
+    follows = np.ones(int(panel.offsets[-1]), dtype=bool)
+    follows[panel.offsets[:-1]] = False
+    return {
+        column.name
+        for column in panel.steps
+        if column.storage in (Storage.FLOAT, Storage.INT) and is_smooth(column, follows)
+    }
+
+
+def encoder_of_levels(columns: Sequence[Column]) -> TableEncoder:
+    """The encoder of columns that are levels all."""
+    return TableEncoder.fit(
+        columns, infer_schema(columns, {column.name: "categorical" for column in columns})
     )
-    series_config = config.sequences(len(windows), window)
-    if series_config.training.max_seconds is not None:
-        left = max(series_config.training.max_seconds - (clock.perf_counter() - began), 1.0)
-        series_config = replace(series_config, training=replace(series_config.training, max_seconds=left))
-    sequences = fit_sequences(
-        windows,
-        [
-            *encoder.n_levels,
-            *(count + 1 for count in (*table.encoder.n_levels, *encoder_beforehand.n_levels)),
-        ],
-        None if label is None else torch.from_numpy(label)[windows.series],
-        series_config,
-        fit_seed,
-        choose_device(config.table.device),
-        None if progress is None else progress(series_config.training.max_steps),
-    )
-    return replace(
-        learned, steps=encoder.released(), beforehand=encoder_beforehand.released(), sequences=sequences
-    )
-
-
-def _unused(name: str, names: Sequence[Hashable]) -> str:
-    while name in names:
-        name += "_"
-    return name
-
-
-def kinds_of(schema: Mapping[Hashable, str] | TableSchema | None) -> dict[Hashable, str]:
-    """What a schema says of columns, by their names."""
-    if isinstance(schema, TableSchema):
-        return {spec.name: spec.kind.value for spec in schema.columns}
-    return dict(schema or {})
-
-
-def _kinds_among(config: TableConfig, columns: Sequence[Column]) -> dict[Hashable, str]:
-    """What the user's schema says of these columns."""
-    names = {column.name for column in columns}
-    return {name: kind for name, kind in kinds_of(config.schema).items() if name in names}
-
-
-def _for_rows(config: TableConfig, rows: Sequence[Column], n_context: int) -> TableConfig:
-    """The configuration of the table of whole series, which takes a sixth of the seconds.
-
-    Behind the n_context columns of the context are starts and lengths, which are numbers.
-    """
-    seconds = None if config.max_seconds is None else config.max_seconds / 6
-    kinds = _kinds_among(config, rows)
-    for column in rows[n_context:]:
-        if (column.values != column.values[0]).any():
-            kinds[column.name] = "numeric"  # or cells that all differ could be taken for identifiers
-    return replace(config, schema=kinds or None, constraints=(), max_seconds=seconds)

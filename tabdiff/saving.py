@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,14 @@ from tabdiff.inputs import note_names
 from tabdiff.schema import Column
 from tabdiff.tables import LearnedTable
 
-__all__ = ["parts_to_save", "with_saved_parts", "withheld_labels"]
+__all__ = [
+    "common_parts",
+    "parts_to_save",
+    "with_common_parts",
+    "with_saved_parts",
+    "withheld_labels",
+    "withheld_now",
+]
 
 NOT_SAVED = ("callbacks", "checkpoint_dir", "checkpoint_seconds", "device", "resume")
 
@@ -31,6 +38,11 @@ def parts_to_save(model: Any) -> dict[str, Any]:
             f"the model keeps constraints that are functions: {functions}. A saved model holds no code: fit "
             "without them, and check the rows that are drawn."
         )
+    return common_parts(model) | {"suggested_constraints": model.suggested_constraints_}
+
+
+def common_parts(model: Any) -> dict[str, Any]:
+    """What fitted models of rows and of series have in common; see `parts_to_save`."""
     parameters = {name: value for name, value in model.get_params().items() if name not in NOT_SAVED}
     if not isinstance(model.random_state, int | np.integer):
         parameters["random_state"] = None
@@ -40,8 +52,17 @@ def parts_to_save(model: Any) -> dict[str, Any]:
         "template": template_to_plain(model._template, model._withheld),
         "target": model._target,
         "seed": [seed.entropy, list(seed.spawn_key), model._n_calls],
-        "suggested_constraints": model.suggested_constraints_,
     }
+
+
+def with_common_parts(cls: type, parts: dict[str, Any], device: str) -> Any:
+    """A model of a class with what `common_parts` returned but the target; whatever errors odd parts make."""
+    model = cls(**parts["parameters"], device=device)
+    model._validate_params()
+    entropy, spawn_key, model._n_calls = parts["seed"]
+    model._draw_seed = np.random.SeedSequence(entropy, spawn_key=tuple(spawn_key))
+    model._template, model._withheld = template_from_plain(parts["template"]), {}
+    return model
 
 
 def with_saved_parts(cls: type, path: Any, table: LearnedTable, parts: dict[str, Any], device: str) -> Any:
@@ -50,11 +71,7 @@ def with_saved_parts(cls: type, path: Any, table: LearnedTable, parts: dict[str,
     Raises `StorageError` if the parts are not those of such a model.
     """
     try:
-        model = cls(**parts["parameters"], device=device)
-        model._validate_params()
-        entropy, spawn_key, model._n_calls = parts["seed"]
-        model._draw_seed = np.random.SeedSequence(entropy, spawn_key=tuple(spawn_key))
-        model._template, model._withheld = template_from_plain(parts["template"]), {}
+        model = with_common_parts(cls, parts, device)
         model._names = [column.name for column in table.templates]
         model.suggested_constraints_ = parts["suggested_constraints"]
         note_names(table.templates, model)
@@ -80,3 +97,17 @@ def withheld_labels(
             kept = set(own.levels)
             withheld[i] = [level for level in column.levels if level not in kept]
     return withheld
+
+
+def withheld_now(
+    before: Mapping[int, Sequence[Any]],
+    columns: Sequence[Column],
+    templates: Sequence[Column],
+    template: Template | RowTemplate,
+) -> dict[int, list[Any]]:
+    """As `withheld_labels`, once a model that withheld some labels has learned more columns."""
+    now = withheld_labels(columns, templates, template)
+    for place, labels in before.items():
+        unknown = [label for label in labels if label not in templates[place].levels]
+        now[place] = [*unknown, *(label for label in now.get(place, []) if label not in unknown)]
+    return now

@@ -18,10 +18,13 @@ from tabdiff.diffusion import samplers
 from tabdiff.diffusion.continuing import SeriesLoss
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
 from tabdiff.diffusion.objectives import marginal_entropies
+from tabdiff.diffusion.schedules import KarrasSchedule, spread
+from tabdiff.diffusion.wiener import Spectrum
 from tabdiff.fitted import for_inference
-from tabdiff.methods import MaskedFewStep, Method
+from tabdiff.methods import FewStep, MaskedFewStep
 from tabdiff.nets.initial import initialised
 from tabdiff.nets.sequence import SequenceConfig, SequenceDenoiser
+from tabdiff.nets.sequence_growth import SequenceStart
 from tabdiff.seeds import torch_seed
 from tabdiff.synthesis import tempered_copies
 from tabdiff.training import History, OnStep, TrainingConfig, TrainingData, bf16_pays, train
@@ -29,6 +32,9 @@ from tabdiff.windows import Windows, known_guides
 from tabdiff.workers import Workers
 
 __all__ = ["FittedSequences", "SeriesConfig", "default_series_config", "fit_sequences", "restored_sequences"]
+
+MAX_COMPARED = 1000
+MAX_MEASURED = 4000
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class SeriesConfig:
     windows. rare_share, max_exposure: as in `settings.DiffusionConfig`, for the classes of whole series.
     """
 
-    method: Method = field(default_factory=lambda: MaskedFewStep(n_steps=50))
+    method: FewStep = field(default_factory=lambda: MaskedFewStep(n_steps=50))
     network: SequenceConfig = field(default_factory=SequenceConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     window: int = 64
@@ -154,22 +160,33 @@ def fit_sequences(
     seed: np.random.SeedSequence,
     device: torch.device,
     on_step: OnStep | None = None,
+    start: SequenceStart | None = None,
+    smooth: Mapping[int, int] | None = None,
 ) -> FittedSequences:
     """Train a diffusion model on windows of series.
 
     n_levels: of the learned features and then of the guides. label: (n_windows,) long class of the series
-    that a window is of, or None: rare ones are shown more often. Every draw comes from children of `seed`.
+    that a window is of, or None: rare ones are shown more often. start: a network to go on from, whose
+    method is that of `config`. smooth: numeric features that hang together from step to step, to the
+    categorical feature that says whether a cell holds a number, -1 for none. Every draw comes from children
+    of `seed`.
     """
     init_seed, train_seed, split_seed = map(torch_seed, seed.spawn(3))
     n_num, n_cat = windows.steps.num.shape[-1], windows.steps.cat.shape[-1]
+    if start is None or start.network is None:
+        config = replace(config, method=_suited(config.method, windows, smooth or {}, split_seed))
     process = config.method.process(n_num + windows.guides.n_num, LevelLayout(n_levels, device))
-    network = _build(process, config.network, init_seed).to(device)
+    network = _build(process, config.network, init_seed)
+    network = (network if start is None else start.of(network)).to(device)
     held = _held_out(windows, config, split_seed)
     data = TrainingData(windows.taken(~held).to(device))
     if label is not None:
         told = label[~held]
         n_draws = config.training.max_steps * config.training.batch_size
         data = replace(data, copies=tempered_copies(told, int(label.max()) + 1, n_draws, config).to(device))
+    if start is not None:
+        weight = start.weight[~held].to(device)
+        data = replace(data, copies=weight if data.copies is None else weight * data.copies)
     held_out = TrainingData(windows.taken(held).to(device)) if held.any() else None
     loss = SeriesLoss(
         config.method.objective(process, _entropies(windows, process)),
@@ -206,9 +223,32 @@ def restored_sequences(
     return FittedSequences(config, process, network, n_num, n_cat, history)
 
 
+def _suited(method: FewStep, windows: Windows, smooth: Mapping[int, int], seed: int) -> FewStep:
+    """The method with noise that covers the windows, and with what is to be known of smooth features."""
+    chosen = torch.randperm(len(windows), generator=torch.Generator().manual_seed(seed))[:MAX_MEASURED]
+    rows, n_num = windows[chosen], windows.steps.num.shape[-1]
+    cells = rows.num[..., :n_num]
+    there = torch.ones_like(cells, dtype=torch.bool)
+    if rows.observed is not None:
+        there &= rows.observed[..., :n_num]
+    if rows.present is not None:
+        there &= rows.present[..., None]
+    few = slice(MAX_COMPARED)
+    method = method.covering(spread(torch.where(there[few], cells[few], 0.0).flatten(1)))
+    if not smooth or not isinstance(method, MaskedFewStep):
+        return method
+    features, flags = list(smooth), list(smooth.values())
+    floor = KarrasSchedule.sigma_min**2  # of noise that is left at the end
+    spectrum = Spectrum.of(cells[..., features], there[..., features], features, flags, floor)
+    return replace(method, spectrum=spectrum)
+
+
 def _build(process: MixedProcess, config: SequenceConfig, seed: int) -> SequenceDenoiser:
     return initialised(
-        lambda: SequenceDenoiser(process.n_num, process.layout, process.n_states, config), seed
+        lambda: SequenceDenoiser(
+            process.n_num, process.layout, process.n_states, config, process.n_shown - process.n_num
+        ),
+        seed,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
@@ -17,34 +17,33 @@ from tabdiff import frames
 from tabdiff.callbacks import calling, together
 from tabdiff.cells import put, take
 from tabdiff.encoding.alignment import aligned
-from tabdiff.errors import ConditionError, InputError
+from tabdiff.errors import InputError
 from tabdiff.histories import FitHistory
 from tabdiff.inputs import check_names, read_rows, read_table, whole_number
 from tabdiff.long_frames import (
     Roles,
     by_rarity,
-    check_different,
     check_several,
-    codes_in,
     columns_of,
     event_class,
     panel_of,
     with_rarest,
 )
-from tabdiff.panels import LearnedPanel, Panel, PanelConfig, kinds_of, learn_panel
+from tabdiff.panel_data import Panel
+from tabdiff.panel_rows import kinds_of
+from tabdiff.panel_updates import relearn_panel
+from tabdiff.panels import LearnedPanel, PanelConfig, learn_panel
 from tabdiff.progress import sampling_bar, training_bar
-from tabdiff.requests import How, draw, read_request
-from tabdiff.saving import withheld_labels
-from tabdiff.schema import Column, Storage, TableSchema
+from tabdiff.saving import withheld_labels, withheld_now
+from tabdiff.schema import Column, TableSchema
 from tabdiff.seeds import child_seed, seed_sequence
+from tabdiff.series_requests import Events, check_asked, drawn_series, drawn_steps
 from tabdiff.storage.panels import load_panel, save_panel
 from tabdiff.tables import TableConfig
 from tabdiff.targets import Target, read_target
 from tabdiff.training import Start
 
 __all__ = ["SeriesSynthesizer"]
-
-MAX_ROUNDS = 8
 
 
 class SeriesSynthesizer(BaseEstimator):
@@ -101,10 +100,12 @@ class SeriesSynthesizer(BaseEstimator):
 
     Attributes
     ----------
+    schema_ : TableSchema
+        The columns and the kinds they are learned as; prints as a table.
     history_ : FitHistory
         Losses, steps and seconds of training; `to_frame()`, `plot()`.
     n_series_, n_samples_seen_ : int
-        Number of entities and of rows it has learned from.
+        Number of entities and of rows it has learned from, updates included.
     classes_ : list
         The values of the target, or None.
     n_features_in_ : int
@@ -207,7 +208,7 @@ class SeriesSynthesizer(BaseEstimator):
         panel, _ = panel_of(columns, roles)
         if self.entity is not None:
             check_several(panel)
-        panel, target, label = self._with_target(panel)
+        panel, events, target, label = self._classes_in(panel)
         seed, draw_seed = seed_sequence(self.random_state).spawn(2)
         with self._watched() as progress:
             learned = learn_panel(
@@ -222,7 +223,7 @@ class SeriesSynthesizer(BaseEstimator):
         self._names, self._template, self._roles = names, template, roles
         self._draw_seed, self._n_calls = draw_seed, 0
         self._withheld = withheld_labels(columns, learned.templates(names), template)
-        self._adopt(learned, target)
+        self._adopt(learned, events, target)
         return self
 
     def sample(self, n=None, where=None, *, context=None, random_state=None):
@@ -253,23 +254,122 @@ class SeriesSynthesizer(BaseEstimator):
             If a condition cannot be read, or none can meet it.
         """
         check_is_fitted(self, "_panel")
-        if context is not None:
-            if where is not None:
-                raise InputError("both where and context are given. Put the conditions into one of them.")
-            if not frames.is_frame(context):
-                raise InputError(
-                    f"context is a {type(context).__name__}. Pass a frame with one row for each entity, or a "
-                    "dict of conditions as where."
-                )
-            n, where = len(context) if n is None else n, context
-        n = whole_number("n", n, 0)
-        row_seed, step_seed = self._seed_of_call(random_state).spawn(2)
+        n, where = self._asked(n, where, context)
+        seed = self._seed_of_call(random_state)
         if n == 0:
             return self._template.rebuild(self._panel.templates(self._names))
-        rows = self._rows(n, where, row_seed)
-        with sampling_bar(self.verbose, len(rows[0])) as on_rows:
-            panel = self._with_steps(rows, step_seed, on_rows)
-        return self._template.rebuild(self._columns(panel))
+        n_bars = 1 if self._roles.entity is None else n
+        with sampling_bar(self.verbose, n_bars) as on_rows:
+            panel, _ = drawn_series(*self._fitted, n, where, seed, self.sampling_steps, on_rows)
+        return self._template.rebuild(columns_of(panel, self._names))
+
+    def sample_batches(
+        self, n=None, where=None, *, context=None, batch_series=1000, random_state=None
+    ) -> Iterator[Any]:
+        """Draw new series in parts, for more of them than memory holds.
+
+        Parameters
+        ----------
+        n : int, default=None
+            Number of entities in all; None takes one for each row of `context`.
+        where : dict or frame, default=None
+            As for `sample`.
+        context : frame, default=None
+            As for `sample`.
+        batch_series : int, default=1000
+            Entities in each part, with all of their steps; the last may have fewer. Other parts give other
+            series.
+        random_state : int, RandomState, Generator or None, default=None
+            As for `sample`.
+
+        Returns
+        -------
+        iterator of frames
+            The series as `sample` returns them. Identifiers, names of entities among them, are unique over
+            all parts.
+
+        Raises
+        ------
+        InputError
+            If the model is of a single series, which is drawn as a whole.
+        ConditionError
+            As for `sample`.
+        """
+        check_is_fitted(self, "_panel")
+        if self._roles.entity is None:
+            raise InputError("a single series cannot be drawn in parts. Call sample.")
+        n, where = self._asked(n, where, context)
+        size = whole_number("batch_series", batch_series, 1)
+        seed, fitted = self._seed_of_call(random_state), self._fitted
+
+        def parts() -> Iterator[Any]:
+            starts, n_drawn = range(0, n, size), 0
+            for first, part_seed in zip(starts, seed.spawn(len(starts)), strict=True):
+                end = min(first + size, n)
+                asked = where
+                if where is not None and frames.is_frame(where):
+                    asked = frames.select_rows(where, np.arange(first, end))
+                panel, n_drawn = drawn_series(
+                    *fitted, end - first, asked, part_seed, self.sampling_steps, None, first, n_drawn
+                )
+                yield self._template.rebuild(columns_of(panel, self._names))
+
+        return parts()
+
+    def update(self, X):
+        """Go on learning with new series, from the weights as they are.
+
+        The model is then one of the old and the new series together: the old ones are remembered by series
+        that the model draws itself, as no real row is kept. New levels, classes and ranges extend what can
+        be drawn. Training takes an eighth of the steps that fitting afresh would (`max_steps`, if it is set,
+        is obeyed). The window stays as it was in fit.
+
+        Parameters
+        ----------
+        X : pandas, polars or pyarrow frame, ndarray or list of shape (n_rows, n_columns)
+            New series, with the columns of the fitted table in their order; of a single series a further
+            stretch of it. They are not changed. Entities are taken for new ones, whatever their names.
+
+        Returns
+        -------
+        self : SeriesSynthesizer
+            The updated model. If anything is raised, it is as it was before.
+
+        Raises
+        ------
+        InputError
+            If times cannot be told as those of fit were: they leave its regular grid, or are finer than its
+            dates or seconds; or for what `fit` refuses.
+        SchemaError
+            If a column holds cells of another kind, or one of the context is no longer what it was of others
+            (a sum, a copy).
+        """
+        check_is_fitted(self, "_panel")
+        self._validate_params()
+        columns, template = read_rows(X, self)
+        check_names(columns, self._names)
+        panel, _ = panel_of(columns, self._roles)
+        events = self._events
+        if events is not None:
+            events = events.extended(panel)
+            panel = with_rarest(panel, events.name, events.values)
+
+        def draw(rows: Sequence[Column], seed: np.random.SeedSequence) -> Panel:
+            return drawn_steps(self._panel, rows, self._events, seed, self.sampling_steps)[0]
+
+        seed = child_seed(self._draw_seed, self._n_calls)
+        before = self.schema_
+        with self._watched() as progress:
+            learned, target = relearn_panel(
+                self._panel, self._target, panel, self._config(), seed, draw, progress
+            )
+        self._n_calls += 1
+        templates = learned.templates(self._names)
+        self._withheld = withheld_now(self._withheld, columns, templates, template)
+        if learned.schema_of(self._names) != before:
+            self._template = template  # its types have room for what is new
+        self._adopt(learned, events, target)
+        return self
 
     def forecast(self, X, horizon, *, random_state=None):
         """Go on from given histories: draw the steps that follow the last of each entity.
@@ -303,7 +403,7 @@ class SeriesSynthesizer(BaseEstimator):
             when=self._panel.told_times(panel, horizon),
         )
         new = np.concatenate([np.arange(end - horizon, end) for end in drawn.offsets[1:]])
-        return template.rebuild([take(column, new) for column in self._columns(drawn)])
+        return template.rebuild([take(column, new) for column in columns_of(drawn, self._names)])
 
     def impute(self, X, *, random_state=None):
         """Fill the missing cells of steps by draws given the other cells of the series.
@@ -387,24 +487,23 @@ class SeriesSynthesizer(BaseEstimator):
         """
         return load_panel(cls, path, device)
 
-    def _with_target(self, panel: Panel) -> tuple[Panel, Target | None, np.ndarray | None]:
-        """The panel, with the class of its series in the context; the target; and the class of each."""
-        self._rarity = None
+    def _classes_in(self, panel: Panel) -> tuple[Panel, Events | None, Target | None, np.ndarray | None]:
+        """The panel with the class of its series in the context; what makes it; the target; the classes."""
         if self.target is None:
-            return panel, None, None
+            return panel, None, None, None
         if self.entity is None:
             raise InputError(f"target is {self.target!r}, but a single series has no classes. Leave it out.")
-        of_steps = self.target in [column.name for column in panel.steps]
-        if of_steps:
-            self._rarity = by_rarity(panel, self.target)
-            panel = with_rarest(panel, self.target, self._rarity)
-        read = read_target(panel.context, event_class(self.target) if of_steps else self.target, self.schema)
+        events, name = None, self.target
+        if self.target in [column.name for column in panel.steps]:
+            events, name = Events(self.target, by_rarity(panel, self.target)), event_class(self.target)
+            panel = with_rarest(panel, self.target, events.values)
+        read = read_target(panel.context, name, self.schema)
         if read is None:
             raise InputError(
                 f"the target {self.target!r} holds numbers with many values, or times, not classes. Leave "
                 "target out."
             )
-        return panel, *read
+        return panel, events, *read
 
     def _stated_roles(self) -> Roles:
         return Roles(self.entity, self.time, tuple(self.context))
@@ -427,12 +526,34 @@ class SeriesSynthesizer(BaseEstimator):
         with training_bar(self.verbose) as bar:
             yield together(bar, calling(self.callbacks), None)
 
-    def _adopt(self, learned: LearnedPanel, target: Target | None) -> None:
+    def _adopt(self, learned: LearnedPanel, events: Events | None, target: Target | None) -> None:
         """Take a learned panel as the state of the model."""
-        self._panel, self._target = learned, target
+        self._panel, self._events, self._target = learned, events, target
         self.n_series_, self.n_samples_seen_ = learned.table.n_rows, learned.n_steps
+        self.schema_ = learned.schema_of(self._names)
         self.history_ = FitHistory.of(learned.history)
         self.classes_ = None if target is None else target.classes
+
+    def _asked(self, n: Any, where: Any, context: Any) -> tuple[int, Any]:
+        """How many series are asked for, and like what. Raises what `sample` does."""
+        if context is not None:
+            if where is not None:
+                raise InputError("both where and context are given. Put the conditions into one of them.")
+            if not frames.is_frame(context):
+                raise InputError(
+                    f"context is a {type(context).__name__}. Pass a frame with one row for each entity, or a "
+                    "dict of conditions as where."
+                )
+            n, where = len(context) if n is None else n, context
+        n = whole_number("n", n, 0)
+        if n:
+            check_asked(where, n, self._roles, self.target)
+        return n, where
+
+    @property
+    def _fitted(self) -> tuple[LearnedPanel, Target | None, Events | None, Roles]:
+        """What series are drawn from."""
+        return self._panel, self._target, self._events, self._roles
 
     def _seed_of_call(self, random_state: Any) -> np.random.SeedSequence:
         """The seed of a call: the user's, or the next of those that follow from the seed of fit."""
@@ -441,83 +562,10 @@ class SeriesSynthesizer(BaseEstimator):
         self._n_calls += 1
         return child_seed(self._draw_seed, self._n_calls - 1)
 
-    def _rows(self, n: int, where: Any, seed: np.random.SeedSequence) -> list[Column]:
-        """Rows of the table of whole series; of a single series one, of n steps."""
-        if self._roles.entity is None:
-            if where is not None:
-                raise ConditionError("a single series has no context: where must be None.")
-            return self._panel.row_of_length(n)
-        self._check_conditions(where)
-        where, names = self._named(self._on_classes(where))
-        request_seed, row_seed = seed.spawn(2)
-        how = How(None, 0.0, True, None)
-        request = read_request(self._panel.table, self._target, n, where, request_seed, how)
-        rows = draw(self._panel.table, request, row_seed, how)
-        return rows if names is None else [names, *rows[1:]]
-
-    def _named(self, where: Any) -> tuple[Any, Column | None]:
-        """The conditions and the names that they give to entities, held as in fit, or None.
-
-        Text is taken out of the conditions, which may ask for known labels alone.
-        """
-        if where is None or not frames.is_frame(where):
-            return where, None
-        columns, template = frames.read(where)
-        names = next((column for column in columns if column.name == self._roles.entity), None)
-        if names is None:
-            return where, None
-        check_different(names)
-        if names.missing.all():
-            return where, None
-        held = aligned(names, self._panel.table.templates[0])
-        if names.storage is Storage.LABEL:
-            blank = names.with_cells(names.values, np.ones(len(names), dtype=bool))
-            where = template.rebuild([blank if column is names else column for column in columns])
-        return where, held
-
-    def _with_steps(self, rows: list[Column], seed: np.random.SeedSequence, on_rows: Any) -> Panel:
-        """Draw the steps; series that came out of another class than they were to be are drawn again."""
-        panel = self._panel.with_steps(rows, seed, self.sampling_steps, on_rows=on_rows)
-        if self._rarity is None:
-            return panel
-        for round_seed in seed.spawn(MAX_ROUNDS):
-            came_out = with_rarest(panel, self.target, self._rarity).context[-1]
-            asked = panel.context[-1]
-            wrong = np.flatnonzero(codes_in(came_out, self._rarity) != codes_in(asked, self._rarity))
-            if not len(wrong):
-                break
-            again = self._panel.with_steps(
-                [take(column, wrong) for column in rows], round_seed, self.sampling_steps
-            )
-            panel = panel.with_series(wrong, again)
-        return panel
-
-    def _check_conditions(self, where: Any) -> None:
-        """Raise `ConditionError` for conditions on columns that are not of the context."""
-        if where is None:
-            return
-        names = [c.name for c in frames.read(where)[0]] if frames.is_frame(where) else list(where)
-        allowed = [*self._roles.context, self._roles.entity if frames.is_frame(where) else self.target]
-        other = [name for name in names if name not in allowed]
-        if other:
-            raise ConditionError(
-                f"there are conditions on {other}, which change from step to step or are not there. Name a "
-                f"column in context to ask for its values; now there are {list(self._roles.context)}."
-            )
-
-    def _on_classes(self, where: Any) -> Any:
-        """The conditions, with those on a target of steps put on the class of whole series."""
-        if self._target is None or not isinstance(where, Mapping):
-            return where
-        return {self._target.name if name == self.target else name: asked for name, asked in where.items()}
-
     def _read(self, X: Any) -> tuple[Panel, Any, np.ndarray]:
         columns, template = read_rows(X, self)
         check_names(columns, self._names)
         panel, order = panel_of(columns, self._roles)
-        if self._rarity is not None:
-            panel = with_rarest(panel, self.target, self._rarity)
+        if self._events is not None:
+            panel = with_rarest(panel, self._events.name, self._events.values)
         return panel, template, order
-
-    def _columns(self, panel: Panel) -> list[Column]:
-        return columns_of(panel, self._names)

@@ -117,21 +117,30 @@ RULES = {
     "tabdiff.workers": Rule("", "threadpoolctl torch"),
     "tabdiff.encoding": Rule(),
     "tabdiff.encoding.calendars": Rule("", "numpy"),
-    "tabdiff.encoding.timeline": Rule("encoding.calendars errors schema", "numpy"),
+    "tabdiff.encoding.gaps": Rule("errors schema", "numpy"),
+    "tabdiff.encoding.timeline": Rule("encoding.calendars encoding.gaps schema", "numpy"),
+    "tabdiff.encoding.timeline_growth": Rule(
+        "encoding.calendars encoding.gaps encoding.timeline errors schema", "numpy"
+    ),
     "tabdiff.encoding.codec": Rule("errors schema wanted", "numpy"),
     "tabdiff.encoding.alignment": Rule("cells errors schema", "numpy"),
     "tabdiff.encoding.grids": Rule("", "numpy"),
     "tabdiff.encoding.permutations": Rule("", "numpy"),
     "tabdiff.encoding.formats": Rule("encoding.permutations", "numpy"),
     "tabdiff.encoding.scores": Rule("encoding.grids", "numpy scipy"),
-    "tabdiff.encoding.numbers": Rule("encoding.codec encoding.scores schema wanted", "numpy scipy"),
+    "tabdiff.encoding.linear": Rule("encoding.grids encoding.scores schema", "numpy scipy"),
+    "tabdiff.encoding.numbers": Rule(
+        "encoding.codec encoding.linear encoding.scores schema wanted", "numpy scipy"
+    ),
     "tabdiff.encoding.identifiers": Rule("encoding.codec encoding.formats schema wanted", "numpy"),
     "tabdiff.encoding.levels": Rule(
         "encoding.codec encoding.identifiers encoding.numbers errors schema wanted", "numpy"
     ),
     "tabdiff.encoding.columns": Rule("encoding schema wanted", "numpy"),
     "tabdiff.encoding.table": Rule(
-        "batch encoding.alignment encoding.codec encoding.columns errors schema wanted", "numpy torch"
+        "batch encoding.alignment encoding.codec encoding.columns encoding.linear encoding.numbers errors "
+        "schema wanted",
+        "numpy torch",
     ),
     "tabdiff.diffusion": Rule(),
     "tabdiff.diffusion.schedules": Rule("", "torch"),
@@ -141,6 +150,7 @@ RULES = {
         "batch diffusion.gaussian diffusion.multinomial diffusion.schedules", "torch"
     ),
     "tabdiff.diffusion.masked": Rule("batch diffusion", "torch"),
+    "tabdiff.diffusion.wiener": Rule("batch diffusion", "numpy torch"),
     "tabdiff.diffusion.objectives": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.distillation": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.conditions": Rule("batch diffusion", "torch"),
@@ -152,6 +162,7 @@ RULES = {
     "tabdiff.nets.growth": Rule("diffusion.mixed nets.mlp", "torch"),
     "tabdiff.nets.initial": Rule("", "torch"),
     "tabdiff.nets.sequence": Rule("batch diffusion.mixed nets.blocks", "torch"),
+    "tabdiff.nets.sequence_growth": Rule("diffusion.mixed nets.blocks nets.sequence", "torch"),
     "tabdiff.checkpoints": Rule("errors", "numpy safetensors torch"),
     "tabdiff.learner": Rule("batch workers", "torch"),
     "tabdiff.training": Rule("batch checkpoints errors learner workers", "torch"),
@@ -170,13 +181,31 @@ RULES = {
     "tabdiff.sequences": Rule(
         "batch diffusion fitted methods nets seeds synthesis training windows workers", "numpy torch"
     ),
-    "tabdiff.panels": Rule(
-        "batch cells encoding schema sequences synthesis tables training windows", "numpy torch"
+    "tabdiff.panel_data": Rule("cells schema", "numpy"),
+    "tabdiff.panel_rows": Rule("schema tables", "numpy"),
+    "tabdiff.panel_steps": Rule("batch encoding schema sequences windows", "numpy torch"),
+    "tabdiff.panel_updates": Rule(
+        "cells encoding nets panel_data panel_rows panels retraining schema sequences synthesis targets "
+        "training windows",
+        "numpy torch",
     ),
-    "tabdiff.long_frames": Rule("cells errors panels schema", "numpy"),
-    "tabdiff.series": Rule(FACE.own + " encoding.alignment long_frames panels", "numpy sklearn"),
+    "tabdiff.panels": Rule(
+        "batch cells encoding panel_data panel_rows panel_steps schema sequences synthesis tables training "
+        "windows",
+        "numpy torch",
+    ),
+    "tabdiff.long_frames": Rule("cells errors panel_data schema", "numpy"),
+    "tabdiff.series_requests": Rule(
+        "cells encoding.alignment errors frames long_frames panel_data panels requests schema targets",
+        "numpy",
+    ),
+    "tabdiff.series": Rule(
+        FACE.own + " encoding.alignment long_frames panel_data panel_rows panel_updates panels "
+        "series_requests",
+        "numpy sklearn",
+    ),
     "tabdiff.storage.panels": Rule(
-        "errors frames inputs panels sequences storage.models synthesis", "numpy torch"
+        "errors inputs panels saving sequences series_requests storage.models synthesis", "numpy torch"
     ),
     "tabdiff.tables": Rule(
         "arrangement batch cells checkpoints encoding errors memorisation methods schema synthesis training",
@@ -210,7 +239,8 @@ RULES = {
         "errors frames imbalance.labels imbalance.ohit panels progress schema seeds tables training", "numpy"
     ),
     "tabdiff.imbalance.tuning": Rule(
-        "errors frames imbalance.amounts imbalance.choosing imbalance.sources", "numpy sklearn"
+        "errors frames imbalance.amounts imbalance.boosting imbalance.choosing imbalance.sources",
+        "numpy sklearn",
     ),
     "tabdiff.imbalance.choosing": Rule("imbalance.choosing"),
     "tabdiff.imbalance.choosing.answers": Rule("errors", "numpy sklearn"),
@@ -219,8 +249,9 @@ RULES = {
         "errors imbalance.choosing.answers imbalance.choosing.measures", "numpy"
     ),
     "tabdiff.imbalance.choosing.rule": Rule("errors imbalance.choosing.scoring"),
+    "tabdiff.imbalance.choosing.words": Rule("imbalance.choosing.rule imbalance.choosing.scoring"),
     "tabdiff.imbalance.choosing.report": Rule(
-        "frames imbalance.choosing.rule imbalance.choosing.scoring schema", "numpy"
+        "frames imbalance.choosing.rule imbalance.choosing.scoring imbalance.choosing.words schema", "numpy"
     ),
     "tabdiff.calibration": Rule("calibration"),
     "tabdiff.calibration.priors": Rule("errors", "numpy"),
@@ -376,10 +407,13 @@ RULES = {
     "tabdiff.cli": Rule("cli.parser"),
     "tabdiff.__main__": Rule("cli"),
     "tabdiff.datasets": Rule(
-        "datasets.known_histories datasets.known_law", "", "narwhals pandas polars pyarrow"
+        "datasets.known_histories datasets.known_law datasets.known_shapes",
+        "",
+        "narwhals pandas polars pyarrow",
     ),
     "tabdiff.datasets.known_histories": Rule("", "numpy", "pandas"),
     "tabdiff.datasets.known_law": Rule("", "numpy", "pandas"),
+    "tabdiff.datasets.known_shapes": Rule("errors", "numpy"),
 }
 
 MODULES = {

@@ -6,9 +6,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from tabdiff.datasets import Dataset, load_credit_default, load_fraud
+from tabdiff.datasets import Dataset, load_air_quality, load_credit_default, load_fraud
 
-LOADERS = [load_fraud, load_credit_default]
+LOADERS = [load_fraud, load_credit_default, load_air_quality]
+N_ROWS = {"fraud": 30_000, "credit_default": 30_000, "air_quality": 34_560}
 FRAME_TYPES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.Table}
 COLUMN_TYPES = {"pandas": pd.Series, "polars": pl.Series, "pyarrow": pa.ChunkedArray}
 
@@ -24,12 +25,19 @@ def library(request):
 
 
 def as_lists(frame):
-    """A frame of any of the three libraries as a dict of plain Python lists."""
+    """A frame of any of the three libraries as a dict of plain Python lists, None where a cell is missing."""
     if isinstance(frame, pa.Table):
         return frame.to_pydict()
     if isinstance(frame, pl.DataFrame):
         return frame.to_dict(as_series=False)
-    return {name: frame[name].tolist() for name in frame.columns}
+    return {name: as_list(frame[name]) for name in frame.columns}
+
+
+def as_list(column):
+    """A column of any of the three libraries as a plain Python list, None where a cell is missing."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.to_pylist()
+    return [None if value != value else value for value in column.to_list()]
 
 
 def test_fraud_has_all_492_frauds_among_30_000_rows():
@@ -125,6 +133,47 @@ def test_credit_default_has_three_categories_and_integers_otherwise(library):
     assert others == {"int64"}
 
 
+@pytest.fixture(scope="module")
+def air():
+    return load_air_quality().frame
+
+
+def test_air_quality_has_every_hour_of_120_days_of_12_stations(air):
+    hours = pd.date_range("2016-11-01", "2017-02-28 23:00", freq="h")
+    assert air.shape == (34_560, 14) and len(hours) == 2_880
+    by_station = air.groupby("station", observed=True)["time"]
+    assert by_station.ngroups == 12 and air["station"].is_monotonic_increasing
+    assert all((times.to_numpy() == hours.to_numpy()).all() for _, times in by_station)
+
+
+def test_last_hour_of_air_quality_is_the_published_one(air):
+    last = air[air["station"] == "Aotizhongxin"].iloc[-1]
+    names = ["PM2.5", "PM10", "SO2", "NO2", "CO", "O3", "TEMP", "PRES", "DEWP", "RAIN", "wd", "WSPM"]
+    published = [19, 31, 10, 79, 600, 42, 8.6, 1014.1, -15.9, 0, "NNE", 1.3]
+    assert last[names].tolist() == published and last["time"] == pd.Timestamp("2017-02-28 23:00")
+
+
+def test_air_quality_keeps_its_missing_cells(air):
+    missing = air.isna().sum()
+    assert missing["PM2.5"] == 371 and missing["wd"] == 626 and missing["CO"] == 685
+    assert missing[["station", "time"]].sum() == 0
+    # the number that its description states
+    assert missing.sum() == 3_823 and "3,823 cells" in load_air_quality().description
+
+
+@pytest.mark.parametrize("library", FRAME_TYPES)
+def test_air_quality_has_times_categories_and_numbers(library):
+    frame = load_air_quality(library).frame
+    types = frame.schema.types if library == "pyarrow" else list(frame.dtypes)
+    names = frame.column_names if library == "pyarrow" else list(frame.columns)
+    kinds = [str(each).lower() for each in types]
+    category = {"pandas": "category", "polars": "categorical", "pyarrow": "dictionary"}[library]
+    moment = "timestamp" if library == "pyarrow" else "datetime"
+    assert [n for n, kind in zip(names, kinds, strict=True) if kind.startswith(category)] == ["station", "wd"]
+    assert [n for n, kind in zip(names, kinds, strict=True) if kind.startswith(moment)] == ["time"]
+    assert sum(kind in ("float64", "double") for kind in kinds) == 11
+
+
 def test_every_library_gives_its_own_kind_of_frame(load, library):
     dataset = load(library)
     assert isinstance(dataset, Dataset)
@@ -137,7 +186,8 @@ def test_every_library_gives_the_same_values(load, other):
 
 
 def test_pandas_frame_has_a_plain_index(load):
-    assert load().frame.index.equals(pd.RangeIndex(30_000))
+    dataset = load()
+    assert dataset.frame.index.equals(pd.RangeIndex(N_ROWS[dataset.name]))
 
 
 def test_X_and_y_split_the_frame(load, library):
@@ -145,8 +195,7 @@ def test_X_and_y_split_the_frame(load, library):
     whole = as_lists(dataset.frame)
     assert type(dataset.X) is FRAME_TYPES[library]
     assert type(dataset.y) is COLUMN_TYPES[library]
-    y = dataset.y.to_pylist() if library == "pyarrow" else dataset.y.to_list()
-    assert {**as_lists(dataset.X), dataset.target: y} == whole
+    assert {**as_lists(dataset.X), dataset.target: as_list(dataset.y)} == whole
     assert dataset.target not in as_lists(dataset.X)
 
 
@@ -170,6 +219,7 @@ def test_unknown_library_is_named_with_the_options(load, value):
     [
         (load_fraud, "DbCL 1.0", "Calibrating Probability with Undersampling"),
         (load_credit_default, "CC BY 4.0", "10.1016/j.eswa.2007.12.020"),
+        (load_air_quality, "CC BY 4.0", "10.1098/rspa.2017.0457"),
     ],
 )
 def test_licence_and_citation_travel_with_the_table(load, licence, cited):
@@ -182,11 +232,11 @@ def test_licence_and_citation_travel_with_the_table(load, licence, cited):
 
 def test_changed_frame_does_not_leak_into_the_next_load(load):
     first = load().frame
-    kept = first.iloc[0, 0]
-    first.iloc[0, 0] = kept + 1
+    kept = first.iloc[0, -2]
+    first.iloc[0, -2] = kept + 1
     del first[first.columns[-1]]
     second = load().frame
-    assert second.iloc[0, 0] == kept
+    assert second.iloc[0, -2] == kept
     assert second.shape[1] == first.shape[1] + 1
 
 

@@ -5,10 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
-from tabdiff.panels import LearnedPanel, Panel, PanelConfig, kinds_of, learn_panel
+from tabdiff.batch import MixedBatch
+from tabdiff.panel_rows import kinds_of
+from tabdiff.panel_updates import replay_weights
+from tabdiff.panels import LearnedPanel, Panel, PanelConfig, learn_panel
 from tabdiff.schema import Column, Storage, infer_schema
 from tabdiff.tables import TableConfig
+from tabdiff.windows import Guides, Windows, cut
 
 SEED = np.random.SeedSequence(0)
 CONFIG = PanelConfig(TableConfig(max_steps=5), window=6)
@@ -180,7 +185,25 @@ def test_times_alone_need_no_network():
     assert known.shape == (given.offsets[-1] + 60, 0)
 
 
+def windows_of(lengths):
+    """Windows of one step, of series of these lengths."""
+    offsets = np.append(0, np.cumsum(lengths))
+    blank = MixedBatch(torch.zeros(offsets[-1], 1), torch.zeros(offsets[-1], 0, dtype=torch.long))
+    return Windows(blank, Guides(blank, blank, 5), **cut(offsets, 1))
+
+
+@pytest.mark.parametrize(("n_old", "expected"), [(30, 3.0), (5, 0.5), (1000, 4.0)])
+def test_replayed_series_weigh_what_they_stand_for_up_to_four_times_the_new(n_old, expected):
+    """6 steps in two replayed series stand for n_old; 10 new ones."""
+    new = Panel([], [], np.array([0, 7, 10]))
+    weights = replay_weights(windows_of([4, 2, 7, 3]), 2, n_old, new)
+    assert weights[6:].tolist() == [1.0] * 10
+    assert weights[:6].sum().item() == pytest.approx(10 * expected)
+    assert len(set(weights[:6].tolist())) == 1
+
+
 def test_kinds_of_a_schema_are_those_of_its_columns():
     assert kinds_of(None) == {}
     assert kinds_of({"a": "numeric"}) == {"a": "numeric"}
-    assert kinds_of(infer_schema(panel().steps)) == {"kind": "categorical", "size": "numeric"}
+    same = column("same", np.ones(len(panel().time)))
+    assert kinds_of(infer_schema([*panel().steps, same])) == {"kind": "categorical", "size": "numeric"}

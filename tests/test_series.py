@@ -69,6 +69,11 @@ def synthesizer(*roles, **arguments):
     return SeriesSynthesizer(*roles, **QUICK | arguments)
 
 
+def short_of(frame, names):
+    """Some columns of a frame of any library."""
+    return frame[names] if isinstance(frame, pd.DataFrame) else frame.select(names)
+
+
 def scattered(frame, seed=1):
     return frame.sample(frac=1, random_state=seed).reset_index(drop=True)
 
@@ -206,6 +211,67 @@ def test_arrays_and_lists_are_tables_too():
     np.testing.assert_array_equal(drawn[:, 0], [6] * 4 + [7] * 4)
 
 
+def test_batches_are_whole_series_whose_names_and_identifiers_are_unique_over_all(short):
+    parts = list(short.sample_batches(7, batch_series=3, random_state=5))
+    assert [part["who"].nunique() for part in parts] == [3, 3, 1]
+    drawn = pd.concat(parts)
+    assert drawn["who"].nunique() == 7
+    assert drawn["ticket"].is_unique
+    assert (drawn.groupby("who")[["ward", "age"]].nunique() == 1).all(axis=None)
+    assert signature(parts[0]) == signature(visits())
+    again = short.sample_batches(7, batch_series=3, random_state=5)
+    assert [cells(part) for part in again] == [cells(part) for part in parts]
+    assert list(short.sample_batches(0)) == []
+
+
+def test_batches_keep_conditions_row_by_row(short, frame_maker):
+    context = pd.DataFrame({"who": ["p", "q", "r"], "ward": ["a", "b", "b"]})
+    parts = list(short.sample_batches(context=frame_maker(context), batch_series=2))
+    told = [{(row[0], row[1]) for row in cells(short_of(part, ["who", "ward"]))} for part in parts]
+    assert told == [{("p", "a"), ("q", "b")}, {("r", "b")}]
+    assert {
+        row[0]
+        for part in short.sample_batches(3, {"ward": "b"}, batch_series=2)
+        for row in cells(short_of(part, ["ward"]))
+    } == {"b"}
+
+
+def test_what_cannot_be_drawn_in_parts_is_refused_at_once(short, single):
+    with pytest.raises(InputError, match="a single series cannot be drawn in parts"):
+        single[1].sample_batches(9)
+    with pytest.raises(InputError, match="batch_series is 0"):
+        short.sample_batches(9, batch_series=0)
+    twice = pd.DataFrame({"who": ["p", "q", "p"], "ward": ["a", "b", "b"]})
+    with pytest.raises(ConditionError, match="'p' is in 2 rows"):
+        short.sample_batches(context=twice, batch_series=2)
+    with pytest.raises(ConditionError, match="3 rows, but 2"):
+        short.sample_batches(2, twice, batch_series=2)
+
+
+def test_the_schema_lists_all_columns_as_they_are_learned(short, single):
+    kinds = {spec.name: (str(spec.kind), spec.has_missing) for spec in short.schema_.columns}
+    assert kinds == {
+        "who": ("identifier", False),
+        "at": ("numeric", False),
+        "ward": ("categorical", False),
+        "age": ("numeric", False),
+        "kind": ("categorical", True),
+        "pulse": ("numeric", True),
+        "flag": ("categorical", False),
+        "same": ("constant", False),
+        "none": ("empty", True),
+        "ticket": ("identifier", False),
+    }
+    assert list(kinds) == list(visits())
+    assert [spec.name for spec in single[1].schema_.columns] == ["at", "level", "state"]
+    overruled = synthesizer("who", "at", ["ward"], schema={"flag": "categorical", "age": "categorical"})
+    again = synthesizer(
+        "who", "at", ["ward"], max_steps=2, schema=overruled.set_params(max_steps=2).fit(visits()).schema_
+    )
+    assert again.fit(visits()).schema_ == overruled.schema_
+    assert str(overruled.schema_["age"].kind) == "categorical"
+
+
 # --- one long series ----------------------------------------------------------------------------------------
 
 
@@ -324,6 +390,14 @@ def test_series_in_which_a_rare_thing_happens_can_be_asked_for(rare):
     assert drawn.groupby("who")["fraud"].any().mean() < 0.2
 
 
+def test_identifiers_of_series_that_are_drawn_again_are_unique_too():
+    frame = visits(40)[["who", "at", "ticket"]].assign(fraud=False)
+    frame.loc[frame.groupby("who").head(1).index[::8], "fraud"] = True
+    model = synthesizer("who", "at", target="fraud", max_steps=2).fit(frame)
+    parts = list(model.sample_batches(30, {"fraud": True}, batch_series=10, random_state=0))
+    assert pd.concat(parts)["ticket"].is_unique
+
+
 def test_a_target_that_is_missing_in_a_whole_series_can_be_filled(rare):
     frame, model = rare
     holey = frame.astype({"fraud": "boolean"})
@@ -401,6 +475,7 @@ def test_a_loaded_model_goes_on_like_the_saved_one(which, request, tmp_path):
     assert loaded.get_params() == {**model.get_params(), "device": "cpu", "context": list(model.context)}
     assert (loaded.n_series_, loaded.n_samples_seen_) == (model.n_series_, model.n_samples_seen_)
     assert loaded.classes_ == model.classes_
+    assert loaded.schema_ == model.schema_
 
 
 def test_a_saved_model_holds_no_cell_of_the_table(tmp_path):
@@ -511,6 +586,8 @@ def test_an_unfitted_model_says_so():
         lambda model: model.forecast(visits(), 2),
         lambda model: model.impute(visits()),
         lambda model: model.save("nowhere"),
+        lambda model: model.update(visits()),
+        lambda model: model.sample_batches(3),
     ):
         with pytest.raises(NotFittedError):
             call(SeriesSynthesizer("who"))

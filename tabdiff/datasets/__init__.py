@@ -1,6 +1,6 @@
 """Small real tables that ship with the package, so that examples and tests need no network.
 
-`make_transactions` and `make_card_histories` draw from known laws instead.
+`make_transactions`, `make_card_histories` and `make_cylinder_bell_funnel` draw from known laws instead.
 
 Each table is a Parquet file in `data/` with a JSON file of the same name beside it, which holds the
 target column, a description, the licence, the citation and the source. What was changed against the
@@ -17,8 +17,17 @@ from typing import Any, Literal, overload
 
 from tabdiff.datasets.known_histories import make_card_histories
 from tabdiff.datasets.known_law import make_transactions
+from tabdiff.datasets.known_shapes import make_cylinder_bell_funnel
 
-__all__ = ["Dataset", "load_credit_default", "load_fraud", "make_card_histories", "make_transactions"]
+__all__ = [
+    "Dataset",
+    "load_air_quality",
+    "load_credit_default",
+    "load_fraud",
+    "make_card_histories",
+    "make_cylinder_bell_funnel",
+    "make_transactions",
+]
 
 Library = Literal["pandas", "polars", "pyarrow"]
 
@@ -71,7 +80,7 @@ class Dataset:
 
     @property
     def y(self) -> Any:
-        """The target column: a pandas or polars Series, or a pyarrow ChunkedArray; integers 0 and 1."""
+        """The target column: a pandas or polars Series, or a pyarrow ChunkedArray."""
         import narwhals as nw
 
         return nw.from_native(self.frame)[self.target].to_native()
@@ -168,6 +177,51 @@ def load_credit_default(
     6636
     """
     return _load("credit_default", library, return_X_y)
+
+
+@overload
+def load_air_quality(library: Library = ..., *, return_X_y: Literal[False] = ...) -> Dataset: ...
+@overload
+def load_air_quality(library: Library = ..., *, return_X_y: Literal[True]) -> tuple[Any, Any]: ...
+def load_air_quality(library: Library = "pandas", *, return_X_y: bool = False) -> Dataset | tuple[Any, Any]:
+    """Load hourly readings of 12 air-quality stations in Beijing, November 2016 to February 2017.
+
+    A long frame of series: 2,880 rows for each station, station after station in the order of time, with
+    3,823 missing cells. It is the last 120 days of the four years that were published.
+
+    Parameters
+    ----------
+    library : {"pandas", "polars", "pyarrow"}, default="pandas"
+        Data-frame library of the result.
+    return_X_y : bool, default=False
+        Return ``(X, y)`` instead of a `Dataset`.
+
+    Returns
+    -------
+    Dataset or tuple
+        Features: `station`, a category; `time`, the hour in local time without a time zone; `PM10`, `SO2`,
+        `NO2`, `CO` and `O3` in micrograms per cubic metre; `TEMP` and `DEWP`, temperature and dew point in
+        degrees Celsius, `PRES` in hPa, `RAIN` in mm; `wd`, a category of 16 directions of the wind; and
+        `WSPM`, its speed in m/s. Target: `PM2.5` in micrograms per cubic metre. All numbers are float64.
+        Every call reads the file again, so what is done to one result does not reach another.
+
+    Raises
+    ------
+    ValueError
+        If `library` is not one of the three.
+
+    Notes
+    -----
+    Source: Zhang et al. 2017, doi 10.1098/rspa.2017.0457; UCI #501; CC BY 4.0.
+
+    Examples
+    --------
+    >>> from tabdiff.datasets import load_air_quality
+    >>> frame = load_air_quality().frame
+    >>> frame.shape, frame["station"].nunique(), int(frame["PM2.5"].isna().sum())
+    ((34560, 14), 12, 371)
+    """
+    return _load("air_quality", library, return_X_y)
 
 
 def _load(name: str, library: str, return_X_y: bool) -> Dataset | tuple[Any, Any]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tabdiff.batch import Known, MixedBatch
-from tabdiff.diffusion.mixed import Bucket, Denoiser, LevelLayout, ask
+from tabdiff.diffusion.mixed import Bucket, Denoiser, MixedProcess
 
 __all__ = ["Answers", "Lesson", "Teacher"]
 
@@ -80,8 +80,8 @@ class Lesson:
 
     @torch.no_grad()
     def answers(
-        self, layout: LevelLayout, x_t: MixedBatch, t: Tensor, label: Tensor | None, known: Known | None
+        self, process: MixedProcess, x_t: MixedBatch, t: Tensor, label: Tensor | None, known: Known | None
     ) -> Answers:
         """What the teacher says of noisy rows, asked as the network in training is."""
-        num, logits = ask(self.teacher.denoiser, x_t, t, label, known)
-        return Answers(self.rows, self.teacher, num, layout.split(logits.float()))
+        num, logits = process.ask(self.teacher.denoiser, x_t, t, label, known)
+        return Answers(self.rows, self.teacher, num, process.layout.split(logits.float()))

@@ -26,7 +26,6 @@ __all__ = [
     "Noise",
     "Prediction",
     "Reverse",
-    "ask",
     "over_cells",
 ]
 
@@ -48,16 +47,6 @@ class Denoiser(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Return (raw, logits)."""
         ...
-
-
-def ask(
-    denoiser: Denoiser, x_t: MixedBatch, t: Tensor, label: Tensor | None, known: Known | None
-) -> tuple[Tensor, Tensor]:
-    """What the network says of noisy rows in which it is shown the known cells."""
-    if known is None:
-        return denoiser(x_t.num, x_t.cat, t, label)
-    x_t = known.shown(x_t)
-    return denoiser(x_t.num, x_t.cat, t, label, known)
 
 
 @dataclass(frozen=True)
@@ -179,6 +168,11 @@ class MixedProcess:
         """How many states a noisy cell of each categorical column can have: at least its levels."""
         return [int(count) for count in self.layout.n_levels.tolist()]
 
+    @property
+    def n_shown(self) -> int:
+        """How many numbers the network is shown of each row (or step): its numeric features, or more."""
+        return self.n_num
+
     def to_learn(self, x_t: Tensor) -> Tensor | None:
         """The noisy cells, of (B, *S, C), whose level is not told by x_t itself; None means all of them."""
         return None
@@ -223,6 +217,15 @@ class MixedProcess:
         cat = multinomial.corrupt_given(batch.cat, ab, noise.keep, noise.other)
         return MixedBatch(num, cat, present=batch.present), target
 
+    def ask(
+        self, denoiser: Denoiser, x_t: MixedBatch, t: Tensor, label: Tensor | None, known: Known | None
+    ) -> tuple[Tensor, Tensor]:
+        """What the network says of noisy rows in which it is shown the known cells: (raw, logits)."""
+        if known is None:
+            return denoiser(x_t.num, x_t.cat, t, label)
+        x_t = known.shown(x_t)
+        return denoiser(x_t.num, x_t.cat, t, label, known)
+
     def predict(
         self,
         denoiser: Denoiser,
@@ -235,7 +238,11 @@ class MixedProcess:
 
         What is predicted of known cells means nothing.
         """
-        raw, logits = ask(denoiser, x_t, t, label, known)
+        raw, logits = self.ask(denoiser, x_t, t, label, known)
+        return self.read(raw, logits, x_t, t)
+
+    def read(self, raw: Tensor, logits: Tensor, x_t: MixedBatch, t: Tensor) -> Prediction:
+        """What the network's output for noisy rows means."""
         ab = over_cells(self.num_schedule.alpha_bar(t), x_t.num)
         x0 = self.prediction.x0(raw.float(), x_t.num, ab)
         return Prediction(x0, [torch.log_softmax(part, -1) for part in self.layout.split(logits.float())])

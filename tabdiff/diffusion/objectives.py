@@ -15,7 +15,7 @@ from torch import Tensor
 from tabdiff.batch import Known, MixedBatch
 from tabdiff.diffusion import multinomial
 from tabdiff.diffusion.distillation import Answers, Lesson
-from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, Noise, ask, over_cells
+from tabdiff.diffusion.mixed import Denoiser, LevelLayout, MixedProcess, Noise, over_cells
 from tabdiff.diffusion.schedules import alpha_bar_or_clean
 
 __all__ = [
@@ -152,8 +152,8 @@ class CrossEntropyObjective:
         """Loss of each row at one random time: (B,)."""
         t = stratified_times(len(batch), generator, batch.num.device)
         x_t, target = self.process.corrupt(batch, t, generator)
-        answers = None if lesson is None else lesson.answers(self.process.layout, x_t, t, label, known)
-        raw, logits = ask(denoiser, x_t, t, label, known)
+        answers = None if lesson is None else lesson.answers(self.process, x_t, t, label, known)
+        raw, logits = self.process.ask(denoiser, x_t, t, label, known)
         return self._loss(raw, logits, target, batch, x_t, None, known, answers)
 
     def given(
@@ -167,7 +167,7 @@ class CrossEntropyObjective:
     ) -> Tensor:
         """Loss of each row at times t with this noise, over its observed cells: (B,)."""
         x_t, target = self.process.corrupt_given(batch, t, noise)
-        raw, logits = ask(denoiser, x_t, t, label, known)
+        raw, logits = self.process.ask(denoiser, x_t, t, label, known)
         return self._loss(raw, logits, target, batch, x_t, batch.observed, known)
 
     def _loss(
@@ -223,8 +223,8 @@ class VariationalObjective:
         t = self._on_steps(stratified_times(len(batch), generator, batch.num.device))
         x_t, target = self.process.corrupt(batch, t, generator)
         if lesson is not None:
-            target = lesson.answers(self.process.layout, x_t, t, label, known).numbers(target)
-        raw, logits = ask(denoiser, x_t, t, label, known)
+            target = lesson.answers(self.process, x_t, t, label, known).numbers(target)
+        raw, logits = self.process.ask(denoiser, x_t, t, label, known)
         errors = _counted_errors(raw, target, None, known, batch.present)
         bound = self.bound_terms(logits, batch.cat, x_t.cat, t, known, batch.present)
         return (errors + bound) / _n_terms(batch)
@@ -241,7 +241,7 @@ class VariationalObjective:
         """Loss of each row at times t with this noise, over its observed cells: (B,)."""
         t = self._on_steps(t)
         x_t, target = self.process.corrupt_given(batch, t, noise)
-        raw, logits = ask(denoiser, x_t, t, label, known)
+        raw, logits = self.process.ask(denoiser, x_t, t, label, known)
         errors = _counted_errors(raw, target, batch.observed, known, batch.present)
         bound = self.bound_terms(logits, batch.cat, x_t.cat, t, known, batch.present)
         return (errors + bound) / _n_terms(batch)

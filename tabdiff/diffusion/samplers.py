@@ -121,7 +121,7 @@ def around_mean(process: MixedProcess, predict: Predict, noise: MixedBatch) -> M
     """
     t = torch.ones(1, dtype=torch.float64, device=noise.num.device)
     signal = process.num_schedule.alpha_bar(t).sqrt()
-    if not process.n_num or float(signal) < 0.01:
+    if not process.n_num or float(signal) < 0.0015:
         return noise
     mean = predict(MixedBatch(torch.zeros_like(noise.num), noise.cat, present=noise.present), t).x0
     return MixedBatch(noise.num + signal.to(mean.dtype) * mean, noise.cat, present=noise.present)

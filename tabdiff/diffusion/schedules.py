@@ -25,6 +25,7 @@ __all__ = [
     "PowerSchedule",
     "Schedule",
     "log_snr",
+    "spread",
     "time_grid",
 ]
 
@@ -43,8 +44,9 @@ class KarrasSchedule:
 
     sigma(t) = (sigma_min^(1/rho) + t (sigma_max^(1/rho) - sigma_min^(1/rho)))^rho.
     Source: Karras et al. 2022 (arXiv:2206.00364), eq. 5, there with i / (N - 1) = 1 - t.
-    DIFFERS: sigma_max is 10, not 80. The marginals are standard normal by construction, so that 10
-    already leaves 1 % of the variance, and few-step samplers are several times more exact.
+    DIFFERS: sigma_max is 10, not 80. The marginals have unit variance by construction, so that 10
+    already leaves 1 % of it, and few-step samplers are several times more exact. Where many cells hang
+    together, as the steps of a series do, see `spread`.
     """
 
     sigma_min: float = 0.002
@@ -96,6 +98,23 @@ class PowerSchedule:
 
 
 SCHEDULES: dict[str, type] = {"karras": KarrasSchedule, "cosine": CosineSchedule, "power": PowerSchedule}
+
+
+def spread(cells: Tensor) -> float:
+    """Largest standard deviation of rows, (B, K) of unit variance, in any direction; at least 1.
+
+    Noise of as many standard deviations covers single cells, but not the mean of K cells that all go
+    together: it averages out, and what they have in common, whose standard deviation is sqrt(K), shows
+    through. Rows that are drawn from noise alone then differ too little from each other. Noise must be strong
+    beside this direction.
+    """
+    n_rows, n_cells = cells.shape
+    if not n_rows or not n_cells:
+        return 1.0
+    centred = (cells - cells.mean(0)).double()
+    gram = centred @ centred.T if n_rows < n_cells else centred.T @ centred
+    largest = float(torch.linalg.eigvalsh(gram)[-1])
+    return max(1.0, math.sqrt(largest / n_rows))
 
 
 def alpha_bar_or_clean(schedule: Schedule, t: Tensor) -> Tensor:

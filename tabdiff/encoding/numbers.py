@@ -15,6 +15,7 @@ from tabdiff.encoding.codec import (
     nothing_meets,
     state_of,
 )
+from tabdiff.encoding.linear import LinearScores
 from tabdiff.encoding.scores import NormalScores
 from tabdiff.schema import Column
 from tabdiff.wanted import Wanted
@@ -37,7 +38,7 @@ class NumericCodec:
     n_rows: of the column, of which n_missing are missing.
     """
 
-    scores: NormalScores
+    scores: NormalScores | LinearScores
     atoms: np.ndarray
     atom_level: np.ndarray
     atom_counts: np.ndarray
@@ -184,6 +185,11 @@ class NumericCodec:
                 if drawn is not None:
                     return drawn
         raise nothing_meets(wanted, template, ends, is_range=True)
+
+    def linear(self) -> NumericCodec:
+        """With scores that are linear in the values, for smooth series; itself if that cannot be."""
+        scores = LinearScores.of(self.scores) if isinstance(self.scores, NormalScores) else None
+        return self if scores is None else replace(self, scores=scores)
 
     def released(self) -> NumericCodec:
         """Without values that few rows hold: rare ones are merged in groups, whose means are kept.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,8 @@ from tabdiff.batch import Known, MixedBatch
 from tabdiff.encoding.alignment import aligned, merged_order, with_labels
 from tabdiff.encoding.codec import Codec, Features
 from tabdiff.encoding.columns import ConstantCodec, EmptyCodec, LevelCodec, fit_codec, kind_of
+from tabdiff.encoding.linear import LinearScores
+from tabdiff.encoding.numbers import NumericCodec
 from tabdiff.errors import ConditionError, SchemaError
 from tabdiff.schema import Column, ColumnSchema, Storage, TableSchema
 from tabdiff.wanted import Wanted
@@ -175,6 +177,24 @@ class TableEncoder:
             for template, codec in zip(self.templates, self.codecs, strict=True)
         ]
         return TableEncoder(tuple(template for template, _ in pairs), tuple(codec for _, codec in pairs))
+
+    def linear_in(self, names: Collection[Hashable]) -> TableEncoder:
+        """The encoder with linear scores for the numbers of these columns."""
+        codecs = [
+            codec.linear() if template.name in names and isinstance(codec, NumericCodec) else codec
+            for template, codec in zip(self.templates, self.codecs, strict=True)
+        ]
+        return replace(self, codecs=tuple(codecs))
+
+    @property
+    def linear_features(self) -> dict[int, int]:
+        """Numeric features with linear scores, to the categorical feature of the same column, -1 for none."""
+        found, num, cat = {}, 0, 0
+        for codec in self.codecs:
+            if isinstance(codec, NumericCodec) and isinstance(codec.scores, LinearScores):
+                found[num] = cat if codec.n_levels else -1
+            num, cat = num + codec.n_num, cat + len(codec.n_levels)
+        return found
 
     def extended(self, columns: Sequence[Column]) -> TableEncoder:
         """The encoder of the rows fitted so far and of these together.

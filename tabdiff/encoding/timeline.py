@@ -12,16 +12,26 @@ and day of the month agree with. Times with a time zone are counted in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from tabdiff.encoding.calendars import calendar_of, months_of, nearest_days
-from tabdiff.errors import InputError
-from tabdiff.schema import Column, Storage, check_finite
+from tabdiff.encoding.gaps import (
+    LARGEST,
+    apart,
+    between,
+    check_times,
+    gaps_of,
+    per_unit_of,
+    places_of,
+    rounding,
+    since_start,
+)
+from tabdiff.schema import Column, Storage
 
 __all__ = ["Timeline"]
 
@@ -32,11 +42,8 @@ _PER_DAY = {
     "us": 86_400_000_000,
     "ns": 86_400_000_000_000,
 }
-_CALENDAR = ("hour", "weekday", "day", "month")
-_LARGEST = np.iinfo(np.int64).max
-_DECIMALS = 9
+CALENDAR = ("hour", "weekday", "day", "month")
 _SHARE_OF_SPAN = 60  # days since the start are drawn to about this share of the longest series
-_WHOLE = 2**53  # beyond, float64 skips integers
 
 
 @dataclass(frozen=True)
@@ -73,10 +80,10 @@ class Timeline:
         Raises `InputError` for columns that hold neither times nor numbers, for missing or infinite cells,
         for times that decrease within an entity, and for entities without a step.
         """
-        _check(time, offsets)
+        check_times(time, offsets)
         values, template = time.values, time.without_cells()
         if time.storage is not Storage.DATETIME:
-            plain = cls(template, per_unit=_per_unit(values))
+            plain = cls(template, per_unit=per_unit_of(values))
             return (
                 plain._on_grid(values, offsets)
                 or plain._nearly_on_grid(values, offsets)
@@ -89,7 +96,7 @@ class Timeline:
         if found is None:
             return plain._with_least(values, offsets)
         told = calendar_of(values, per_day)
-        return replace(found, calendar=tuple(name for name in _CALENDAR if np.ptp(told[name])))
+        return replace(found, calendar=tuple(name for name in CALENDAR if np.ptp(told[name])))
 
     @property
     def name(self) -> Hashable:
@@ -101,9 +108,9 @@ class Timeline:
         """The names of the columns that `steps` returns."""
         if self.step is not None:
             return ()
-        if not self._by_days:
+        if not self.by_days:
             return (f"{self.name}: gap",)
-        has_times = self.tick < self._per_day
+        has_times = self.tick < self.per_day
         names = [
             "days",
             "weekday",
@@ -117,24 +124,6 @@ class Timeline:
     def kinds(self) -> dict[Hashable, str]:
         """How the columns of `steps` are learned, where that is not to be inferred."""
         return {name: "categorical" for name in self.step_names if name.endswith(("weekday", "day of month"))}
-
-    def to_dict(self) -> dict[str, Any]:
-        """As dicts, lists, strings and numbers, which JSON can hold if it can hold the name of the column."""
-        column = self.template
-        kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "template"}
-        dtype, storage = column.values.dtype.str, column.storage.value
-        written = {"name": column.name, "storage": storage, "dtype": dtype, "unit": column.unit}
-        return {**kept, "calendar": list(self.calendar), "column": written}
-
-    @classmethod
-    def from_dict(cls, written: Mapping[str, Any]) -> Timeline:
-        """Read what `to_dict` wrote."""
-        kept = dict(written)
-        column = kept.pop("column")
-        name = tuple(column["name"]) if isinstance(column["name"], list) else column["name"]
-        cells = np.empty(0, dtype=column["dtype"])
-        template = Column(name, Storage(column["storage"]), cells, _none(cells), unit=column["unit"])
-        return cls(template, **{**kept, "calendar": tuple(kept["calendar"])})
 
     # --- there --------------------------------------------------------------------------------------------
 
@@ -152,15 +141,15 @@ class Timeline:
         """
         if self.step is not None:
             return []
-        if not self._by_days:
-            gaps = _gaps(self._counted(time.values), offsets)
-            gaps = self._uncounted(gaps)
+        if not self.by_days:
+            gaps = gaps_of(self.counted(time.values), offsets)
+            gaps = self.uncounted(gaps)
             return [Column(self.step_names[0], time.storage, gaps, _none(gaps), unit=time.unit)]
-        told = calendar_of(time.values, self._per_day)
-        values = [_gaps(time.values // self._per_day, offsets), told["weekday"], told["day"]]
-        if self.tick < self._per_day:
-            values.append(time.values % self._per_day // self._unit_of_day)
-        values.append(_since(time.values // self._per_day, offsets))
+        told = calendar_of(time.values, self.per_day)
+        values = [gaps_of(time.values // self.per_day, offsets), told["weekday"], told["day"]]
+        if self.tick < self.per_day:
+            values.append(time.values % self.per_day // self.unit_of_day)
+        values.append(since_start(time.values // self.per_day, offsets))
         pairs = zip(self.step_names, values, strict=True)
         return [Column(name, Storage.INT, cells, _none(cells)) for name, cells in pairs]
 
@@ -172,14 +161,14 @@ class Timeline:
         On a regular grid what the calendar says of the step, else what it says of the start; nothing if times
         are numbers. time: as in `continued`, of series that begin with given steps.
         """
-        if not self._by_days:
+        if not self.by_days:
             return []
         first, lengths = self._first(starts), np.diff(offsets)
         if self.step is not None:
-            grid = self._grid(first, offsets) if time is None else self.continued(time, [], offsets).values
-            told = calendar_of(grid, self._per_day)
+            grid = self.grid(first, offsets) if time is None else self.continued(time, [], offsets).values
+            told = calendar_of(grid, self.per_day)
             return [self._of_calendar(name, told[name]) for name in self.calendar]
-        told = calendar_of(first, self._per_day)
+        told = calendar_of(first, self.per_day)
         names = ("weekday", "day")
         return [self._of_calendar(f"{name} of start", np.repeat(told[name], lengths)) for name in names]
 
@@ -205,7 +194,7 @@ class Timeline:
         last = offsets[:-1] + np.add.reduceat(given.astype(np.int64), offsets[:-1]) - 1
         ahead = np.arange(offsets[-1]) >= np.repeat(last, lengths)
         cells = [column.values for column in steps]
-        if self.step is None and self._by_days:
+        if self.step is None and self.by_days:
             cells[-1] = cells[-1] - np.repeat(cells[-1][last], lengths)
         rest = np.append(0, np.cumsum(offsets[1:] - last))
         values, first = time.values.copy(), time.values[last]
@@ -218,32 +207,33 @@ class Timeline:
     def _behind(self, first: np.ndarray, steps: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
         """The times that follow from the first one of each entity, held as the column holds them."""
         if self.step is not None:
-            values = self._grid(first, offsets)
-        elif self._by_days:
+            values = self.grid(first, offsets)
+        elif self.by_days:
             values = self._from_days(first, steps, offsets)
         else:
-            values = self._uncounted(self._from_gaps(self._counted(first), steps[0], offsets))
+            values = self.uncounted(self._from_gaps(self.counted(first), steps[0], offsets))
         return values.astype(self.template.values.dtype)
 
     def _first(self, starts: Sequence[Column]) -> np.ndarray:
         """The values of the starts, on the grid that times were on."""
         values = starts[0].values
-        if self._by_days and not self.day_of_month:
+        if self.by_days and not self.day_of_month:
             values = values // self.tick * self.tick
-        counted = self._counted(values)
+        counted = self.counted(values)
         if self.phase is not None and self.step is not None:
             step = int(self.step)
             counted = (counted - self.phase + step // 2) // step * step + self.phase
-        return self._uncounted(counted)
+        return self.uncounted(counted)
 
-    def _grid(self, first: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    def grid(self, first: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """The times of a regular grid that begins at the first one of each entity."""
         assert self.step is not None
-        counted = np.repeat(self._counted(first), np.diff(offsets)) + _places(offsets) * self.step
-        return self._uncounted(counted)
+        counted = np.repeat(self.counted(first), np.diff(offsets)) + places_of(offsets) * self.step
+        return self.uncounted(counted)
 
     def _from_gaps(self, first: np.ndarray, gaps: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Sums of gaps within each entity, as `_counted` has them; too large ones become the largest."""
-        gaps = np.maximum(self._counted(gaps), self.least)
+        """Sums of gaps within each entity, as `counted` has them; too large ones become the largest."""
+        gaps = np.maximum(self.counted(gaps), self.least)
         gaps[offsets[:-1]] = first
         total: list[Any] = []
         cells = gaps.tolist()  # each sum starts anew, so that floats lose nothing to other entities
@@ -251,47 +241,45 @@ class Timeline:
             total.extend(accumulate(cells[begin:end]))
         if gaps.dtype.kind == "f":
             return np.array(total, dtype=np.float64)
-        return np.array([min(value, _LARGEST) for value in total], dtype=np.int64)
+        return np.array([min(value, LARGEST) for value in total], dtype=np.int64)
 
     def _from_days(self, first: np.ndarray, steps: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
         gaps, weekday, day_of_month = (cells.astype(np.int64) for cells in steps[:3])
-        lengths, per_day = np.diff(offsets), self._per_day
+        lengths, per_day = np.diff(offsets), self.per_day
         gaps, since = np.maximum(gaps, self.least_days), steps[-1].astype(np.int64)
         slack = max(1, self.span // _SHARE_OF_SPAN)
         days = nearest_days(
             first // per_day, gaps, weekday, day_of_month, since, slack, self.least_days, offsets
         )
-        final = _LARGEST // per_day  # the day on which what the unit can hold ends
+        final = LARGEST // per_day  # the day on which what the unit can hold ends
         days = np.minimum(days, final)
         values = days * per_day
         if self.tick < per_day:
-            of_day = steps[3].astype(np.int64) * self._unit_of_day + self.tick // 2
-            end = np.where(days < final, per_day - 1, _LARGEST % per_day)
+            of_day = steps[3].astype(np.int64) * self.unit_of_day + self.tick // 2
+            end = np.where(days < final, per_day - 1, LARGEST % per_day)
             values += np.clip(of_day, 0, end) // self.tick * self.tick
         values = np.maximum(values, np.repeat(first, lengths))
         values[offsets[:-1]] = first
         # days never decrease within an entity, so that this only puts the times of one day into order
         values = values[np.lexsort((values, np.repeat(np.arange(len(lengths)), lengths)))]
-        return _apart(values, self.tick, offsets) if self.least > 0 else values
+        return apart(values, self.tick, offsets) if self.least > 0 else values
 
     # --- what is found in fit -----------------------------------------------------------------------------
 
     def _by_months(self, values: np.ndarray) -> Timeline | None:
         """The same timeline counting months, if all steps are at the same day of them and time of the day."""
-        of_day = values % self._per_day
-        day = calendar_of(values, self._per_day)["day"]
+        of_day = values % self.per_day
+        day = calendar_of(values, self.per_day)["day"]
         monthly = replace(self, day_of_month=int(day.max()), of_day=int(of_day[0]))
-        alike = (of_day == of_day[0]).all() and (
-            monthly._uncounted(months_of(values, self._per_day)) == values
-        )
+        alike = (of_day == of_day[0]).all() and (monthly.uncounted(months_of(values, self.per_day)) == values)
         return monthly if np.all(alike) else None
 
     def _on_grid(self, values: np.ndarray, offsets: np.ndarray) -> Timeline | None:
         """The same timeline with the step and phase of a regular grid, if the times are on one."""
         if not self.per_unit:
             return None
-        counted = self._counted(values)
-        gaps = _between(counted, offsets)
+        counted = self.counted(values)
+        gaps = between(counted, offsets)
         if not len(gaps) or gaps[0] <= 0 or (gaps != gaps[0]).any():
             return None
         step = int(gaps[0])
@@ -306,159 +294,63 @@ class Timeline:
             return None
         step = (float(values[end]) - float(values[begin])) / (end - begin)
         grid = replace(self, step=step, per_unit=0)
-        off = np.abs(values - grid._grid(values[offsets[:-1]], offsets)).max()
-        rounding = 4 * float(np.finfo(values.dtype).eps) * float(np.abs(values).max())
-        return grid if off <= rounding < step / 1000 else None
+        off = np.abs(values - grid.grid(values[offsets[:-1]], offsets)).max()
+        return grid if off <= rounding(values) < step / 1000 else None
 
     def _with_least(self, values: np.ndarray, offsets: np.ndarray) -> Timeline:
         """The same timeline with the smallest gaps between steps."""
-        gaps = _between(self._counted(values), offsets)
+        gaps = between(self.counted(values), offsets)
         if not len(gaps):
             return self
         least = gaps.min().item()
-        if not self._by_days:
+        if not self.by_days:
             return replace(self, least=least)
-        days = values // self._per_day
-        span = int(_since(days, offsets).max())
-        return replace(self, least=least, least_days=int(_between(days, offsets).min()), span=span)
+        days = values // self.per_day
+        span = int(since_start(days, offsets).max())
+        return replace(self, least=least, least_days=int(between(days, offsets).min()), span=span)
 
     # --- what is counted ----------------------------------------------------------------------------------
 
     @property
-    def _per_day(self) -> int:
+    def per_day(self) -> int:
+        """How many units of the column are a day."""
         return _PER_DAY[str(self.template.unit)]
 
     @property
-    def _by_days(self) -> bool:
+    def by_days(self) -> bool:
+        """Whether times are dates, or have some."""
         return self.template.storage is Storage.DATETIME
 
     @property
-    def _unit_of_day(self) -> int:
+    def unit_of_day(self) -> int:
         """In what the time of the day is told: seconds, or less if need be; in units of the column."""
-        second = self._per_day // 86_400
+        second = self.per_day // 86_400
         return next(second // part for part in (1, 10**3, 10**6, 10**9) if self.tick % (second // part) == 0)
 
-    def _counted(self, values: np.ndarray) -> np.ndarray:
+    def counted(self, values: np.ndarray) -> np.ndarray:
         """Times as whole numbers, the nearest if between two; floats that are on no grid as they are."""
         if self.day_of_month:
-            months = months_of(values, self._per_day) + np.arange(-1, 2)[:, None]
-            nearest = np.abs(self._uncounted(months) - values).argmin(0)
+            months = months_of(values, self.per_day) + np.arange(-1, 2)[:, None]
+            nearest = np.abs(self.uncounted(months) - values).argmin(0)
             return months[nearest, np.arange(len(values))]
         if values.dtype.kind != "f":
             return values
         wide = values.astype(np.float64)
         return np.rint(wide * self.per_unit).astype(np.int64) if self.per_unit else wide
 
-    def _uncounted(self, counted: np.ndarray) -> np.ndarray:
-        """The times that `_counted` makes these numbers of."""
+    def uncounted(self, counted: np.ndarray) -> np.ndarray:
+        """The times that `counted` makes these numbers of."""
         if self.day_of_month:
             month = counted.astype("M8[M]")
             first, following = (part.astype("M8[D]").astype(np.int64) for part in (month, month + 1))
             days = np.minimum(first + self.day_of_month, following) - 1
-            return days * self._per_day + self.of_day
+            return days * self.per_day + self.of_day
         return (
             counted / self.per_unit if self.template.storage is Storage.FLOAT and self.per_unit else counted
         )
 
     def _of_calendar(self, name: str, values: np.ndarray) -> Column:
         return Column(f"{self.name}: {name}", Storage.INT, values, _none(values))
-
-
-def _check(time: Column, offsets: np.ndarray) -> None:
-    """Raise `InputError` unless cells are times or numbers, all there, that never decrease in an entity."""
-    if time.storage not in (Storage.DATETIME, Storage.INT, Storage.FLOAT, Storage.DURATION):
-        raise InputError(
-            f"the time column {time.name!r} holds {time.storage.value} cells. Pass dates, times or numbers."
-        )
-    if time.missing.any():
-        raise InputError(
-            f"the time column {time.name!r} is missing in {int(time.missing.sum())} of {len(time)} rows. "
-            "Drop these rows, or give them a time."
-        )
-    check_finite(time)
-    lengths = np.diff(offsets)
-    if not len(lengths) or not lengths.all():
-        raise InputError(
-            f"{int((lengths == 0).sum())} of {len(lengths)} entities have no step, so {time.name!r} does not "
-            "say when they start. Pass at least one step for each."
-        )
-    inside = _inside(offsets)
-    earlier, later = time.values[:-1][inside], time.values[1:][inside]
-    decreases = later < earlier
-    if decreases.any():
-        place = int(decreases.argmax())
-        raise InputError(
-            f"the times in {time.name!r} decrease {int(decreases.sum())} times within an entity, first from "
-            f"{time.describe(earlier[place])} to {time.describe(later[place])}. Sort the rows by entity and "
-            "time."
-        )
-    with np.errstate(over="ignore"):
-        gaps = later - earlier
-    if not ((gaps >= 0) & (gaps < np.inf)).all():
-        raise InputError(
-            f"the times in {time.name!r} are further apart than 64-bit numbers can tell. Count them in a "
-            "larger unit."
-        )
-
-
-def _per_unit(values: np.ndarray) -> int:
-    """The least power of ten that all floats become whole numbers by; 1 for integers, 0 if there is none."""
-    if values.dtype.kind != "f":
-        return 1
-    wide = values.astype(np.float64)
-    largest = float(np.abs(wide).max())
-    for per_unit in (10**places for places in range(_DECIMALS + 1)):
-        if largest * per_unit >= _WHOLE:
-            break
-        if ((np.rint(wide * per_unit) / per_unit).astype(values.dtype) == values).all():
-            return per_unit
-    return 0
-
-
-def _apart(values: np.ndarray, tick: int, offsets: np.ndarray) -> np.ndarray:
-    """Sorted times of each entity, moved later where they are less than `tick` behind the one before.
-
-    As running maximum of `value - place * tick`, over twice as many steps in each round.
-    """
-    places, lengths = _places(offsets), np.diff(offsets)
-    longest = int(lengths.max(initial=0))
-    last = _LARGEST // tick - np.repeat(lengths - 1, lengths)  # so that there is room for all behind
-    values, shift = np.minimum(values - places * tick, last * tick), 1
-    while shift < longest:
-        before = np.where(places[shift:] >= shift, values[:-shift], values[shift:])
-        values[shift:] = np.maximum(values[shift:], before)
-        shift *= 2
-    return values + places * tick
-
-
-def _between(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """What lies between the steps of each entity: (n - n_entities,)."""
-    inside = _inside(offsets)
-    return values[1:][inside] - values[:-1][inside]
-
-
-def _since(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """What lies between the first step of the entity and each: (n,)."""
-    return values - np.repeat(values[offsets[:-1]], np.diff(offsets))
-
-
-def _gaps(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """What lies between each step and the one before, 0 at the first of each entity: (n,)."""
-    gaps = np.zeros_like(values)
-    gaps[1:][_inside(offsets)] = _between(values, offsets)
-    return gaps
-
-
-def _places(offsets: np.ndarray) -> np.ndarray:
-    """The place of each step in its entity, from 0: (n,) int64."""
-    return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
-
-
-def _inside(offsets: np.ndarray) -> np.ndarray:
-    """Which differences between one row and the next are within an entity: (n - 1,) bool."""
-    inside = np.ones(max(int(offsets[-1]) - 1, 0), dtype=bool)
-    inside[offsets[1:-1] - 1] = False
-    return inside
 
 
 def _none(values: np.ndarray) -> np.ndarray:

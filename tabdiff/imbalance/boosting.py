@@ -75,7 +75,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
     """Histogram gradient boosting on frames as they are: text, categories, times and missing cells.
 
     What an amount of synthetic rows is judged by when no estimator is named. It stops early by a tenth of its
-    training rows if there are at least 10,000, as scikit-learn does.
+    training rows if there are more than 10,000, as scikit-learn does.
 
     Parameters
     ----------

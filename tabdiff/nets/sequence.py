@@ -33,7 +33,8 @@ class SequenceDenoiser(nn.Module):
     """Gated dilated convolutions over (B, L); satisfies `Denoiser` for inner shape (L,).
 
     n_num: numeric features F. layout: the levels and where their logits go. n_states: number of states that a
-    noisy cell of each categorical feature can have. Steps that are not present say nothing to the others.
+    noisy cell of each categorical feature can have. n_more: numbers that are shown behind the F of each step
+    and that nothing is said of. Steps that are not present say nothing to the others.
     Each block also sees the mean over the steps, so that what a series is like as a whole is known at each.
 
     DIFFERS: no class beside the rows is told, `label` is ignored: what a whole series is given reaches the
@@ -43,12 +44,18 @@ class SequenceDenoiser(nn.Module):
     """
 
     def __init__(
-        self, n_num: int, layout: LevelLayout, n_states: Sequence[int], config: SequenceConfig
+        self,
+        n_num: int,
+        layout: LevelLayout,
+        n_states: Sequence[int],
+        config: SequenceConfig,
+        n_more: int = 0,
     ) -> None:
         super().__init__()
         self.n_num, self.n_levels = n_num, layout.n_levels.tolist()
         width = config.width
         self.embed_num = nn.Linear(n_num, width) if n_num else None
+        self.embed_more = nn.Linear(n_more, width, bias=False) if n_more else None
         self.embed_cat = LevelEmbedding(list(n_states), width) if len(layout) else None
         self.embed_known = KnownEmbedding(n_num, self.n_levels, width)
         features = TimeFeatures()
@@ -71,9 +78,11 @@ class SequenceDenoiser(nn.Module):
     def forward(
         self, num: Tensor, cat: Tensor, t: Tensor, label: Tensor | None, known: Known | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the raw numeric output (B, L, F) and the logits (B, L, n_logits)."""
+        """The raw numeric output (B, L, F) and the logits (B, L, n_logits); num: (B, L, F + n_more)."""
         scales = self.modulation(self.embed_time(t))[:, None].chunk(2 * len(self.blocks), dim=-1)
-        h = sum(embed(x) for embed, x in ((self.embed_num, num), (self.embed_cat, cat)) if embed is not None)
+        own, more = num[..., : self.n_num], num[..., self.n_num :]
+        parts = (self.embed_num, own), (self.embed_more, more), (self.embed_cat, cat)
+        h = sum(embed(x) for embed, x in parts if embed is not None)
         present = None
         if known is not None:
             h = h + self.embed_known(known)

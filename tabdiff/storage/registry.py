@@ -6,7 +6,8 @@ import functools
 
 from tabdiff import arrangement, constraints, schema
 from tabdiff.diffusion import samplers, schedules
-from tabdiff.encoding import columns, formats, identifiers, table
+from tabdiff.diffusion.wiener import Spectrum
+from tabdiff.encoding import columns, formats, identifiers, linear, table
 from tabdiff.encoding.timeline import Timeline
 from tabdiff.frames import saved
 from tabdiff.histories import FitHistory
@@ -27,15 +28,15 @@ __all__ = ["CLASSES", "FUNCTIONS", "packer"]
 CLASSES: tuple[type, ...] = (
     *(schema.Column, schema.ColumnSchema, schema.Kind, schema.Storage, schema.TableSchema),
     *(columns.ConstantCodec, columns.EmptyCodec, columns.Grid, columns.IdentifierCodec, columns.LevelCodec),
-    *(columns.NormalScores, columns.NumericCodec, identifiers.NumberSeries, table.TableEncoder),
-    *(formats.NumberedText, formats.Piece, formats.TextFormat),
+    *(columns.NormalScores, linear.LinearScores, columns.NumericCodec, table.TableEncoder),
+    *(identifiers.NumberSeries, formats.NumberedText, formats.Piece, formats.TextFormat),
     *(cls for cls in arrangement.STORED if cls.__module__ != constraints.__name__),
     *(constraints.FixedCombinations, constraints.Inequality, constraints.Positive, constraints.Range),
     *(constraints.Unique, constraints.Predicate),  # the last holds code, and is refused for that
     *(DiffusionConfig, MLPConfig, TrainingConfig, BrakeConfig, TableConfig, FewStep, TabDDPM),
     *(schedules.CosineSchedule, schedules.KarrasSchedule, schedules.PowerSchedule),
     *(History, FitHistory, Target),
-    *(SeriesConfig, SequenceConfig, MaskedFewStep, Timeline),
+    *(SeriesConfig, SequenceConfig, MaskedFewStep, Spectrum, Timeline),
 )
 FUNCTIONS = {"few_step": samplers.few_step, "ancestral": samplers.ancestral}
 

@@ -26,6 +26,7 @@ from tabdiff.diffusion import multinomial, samplers
 from tabdiff.diffusion.gaussian import NoisePrediction, VelocityPrediction
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess, Prediction
 from tabdiff.diffusion.schedules import CosineSchedule, PowerSchedule
+from tabdiff.methods import FewStep
 
 PREDICTIONS = [VelocityPrediction(), NoisePrediction()]
 
@@ -192,6 +193,19 @@ def affine_map(process, n_steps):
     probe = numbers(torch.cat([torch.zeros(1, 3), torch.eye(3)]))
     drawn = draw(samplers.few_step, process, ExactGaussian(process, MEAN, COVARIANCE), probe, n_steps)
     return drawn.num[0].double(), (drawn.num[1:] - drawn.num[:1]).double()
+
+
+@pytest.mark.parametrize(("covered", "expected"), [(False, 0.5**0.5), (True, 1.0)])
+def test_noise_must_cover_what_many_cells_have_in_common(covered, expected):
+    # 100 equal cells: along their mean the data have variance 100, as much as noise of 10 standard deviations
+    n_cells = 100
+    layout = LevelLayout([])
+    method = FewStep().covering(n_cells**0.5) if covered else FewStep()
+    process = method.process(n_cells, layout)
+    exact = ExactGaussian(process, torch.zeros(n_cells), torch.ones(n_cells, n_cells))
+    noise = process.prior((4000,), generator(3))
+    mean = draw(samplers.few_step, process, exact, noise, 50).num.mean(1)
+    assert float(mean.std()) == pytest.approx(expected, abs=0.03)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS, ids=by_type)

@@ -11,6 +11,7 @@ from tabdiff.diffusion.schedules import (
     KarrasSchedule,
     PowerSchedule,
     log_snr,
+    spread,
     time_grid,
 )
 
@@ -75,3 +76,18 @@ def test_log_snr_of_pure_data_is_infinite():
 
 def test_time_grid_runs_from_noise_to_data():
     assert time_grid(4).tolist() == [1, 0.75, 0.5, 0.25, 0]
+
+
+@pytest.mark.parametrize("n_rows", [40, 4000])
+def test_spread_is_the_largest_standard_deviation_in_any_direction(n_rows):
+    # one number, shown 100 times beside little noise: the root of 100 times its variance
+    draws = torch.Generator().manual_seed(0)
+    shared = torch.randn(n_rows, 1, generator=draws)
+    cells = shared + 0.001 * torch.randn(n_rows, 100, generator=draws)
+    assert spread(cells + 7) == pytest.approx(10 * float(shared.std(correction=0)), rel=1e-3)
+
+
+def test_spread_of_independent_cells_is_theirs():
+    cells = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(1))
+    assert spread(cells) == pytest.approx(1, abs=0.03)
+    assert spread(cells[:, :0]) == 1 and spread(cells[:0]) == 1 and spread(0.1 * cells) == 1

@@ -1,6 +1,5 @@
 """Times of steps come back from the columns that are learned, and whatever is drawn keeps their order."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -588,27 +587,7 @@ def test_every_frame_holds_the_same_timeline(frame):
     assert back.equals(frame)
 
 
-# --- on its way to a file, errors, and a large panel --------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "time",
-    [
-        column([0.1, 0.3, 0.37], name="t"),
-        column(np.array([0, 5, 11], dtype=np.int64), name=("a", 3)),
-        times(dates("2023-12-31", "2024-01-31", "2024-02-29")),
-        times(dates("2023-12-31T08:30", "2024-01-31", "2024-02-29", unit="ns"), "ns"),
-    ],
-    ids=["decimals", "integers", "months", "times"],
-)
-def test_timeline_is_the_same_once_written_as_json(time):
-    fitted = Timeline.fit(time, np.array([0, 3]))
-    read = Timeline.from_dict(json.loads(json.dumps(fitted.to_dict())))
-    assert read.to_dict() == fitted.to_dict()
-    starts, steps = fitted.starts(time, np.array([0, 3])), fitted.steps(time, np.array([0, 3]))
-    restored = read.restore(starts, steps, np.array([0, 3]))
-    np.testing.assert_array_equal(restored.values, time.values)
-    assert (restored.name, restored.values.dtype) == (time.name, time.values.dtype)
+# --- errors, and a large panel -------------------------------------------------------------------------
 
 
 OFFSETS = np.array([0, 3])
