@@ -49,6 +49,13 @@ class Panel:
         """Number of steps of each entity: (n_entities,)."""
         return np.diff(self.offsets)
 
+    @property
+    def follows(self) -> np.ndarray:
+        """Whether a step is of the same series as the one before: (n_steps,) bool."""
+        follows = np.ones(int(self.offsets[-1]), dtype=bool)
+        follows[self.offsets[:-1]] = False
+        return follows
+
 
 def longer(panel: Panel, horizon: int) -> np.ndarray:
     """For each step of the series, each longer by `horizon` steps, its number in the panel, or -1 if new."""

@@ -72,7 +72,8 @@ def relearn_panel(
     if not grown.has_features:
         return replace(grown.released(), sequences=None), target
     rows = _joined(replayed_rows, rows, grown.table.templates)
-    steps = _joined([*replayed.steps, *replayed.drawn_times], steps, grown.steps.templates)
+    again = [*grown.columns.arrangement.learned(replayed.steps), *replayed.drawn_times]
+    steps = _joined(again, steps, grown.steps.templates)
     offsets = np.concatenate([replayed.offsets, replayed.offsets[-1] + panel.offsets[1:]])
     windows = grown.windows_of(rows, steps, offsets, np.random.default_rng(encode_seed))
     how = _shortened(config, learned.sequences, len(windows), learned.window, began)
@@ -117,9 +118,11 @@ def _with_new_cells(learned: LearnedPanel, panel: Panel) -> tuple[LearnedPanel, 
     n_before = len(learned.beforehand.templates)
     old, new = learned.beforehand.extended(beforehand[:n_before]), encoder_of_levels(beforehand[n_before:])
     beforehand_encoder = TableEncoder((*old.templates, *new.templates), (*old.codecs, *new.codecs))
-    steps = [*panel.steps, *of_time]
+    columns = learned.columns.extended(panel.steps)
+    steps = [*columns.arrangement.learned(panel.steps), *of_time]
     encoder = learned.steps.extended(steps)
-    return replace(learned, timeline=timeline, steps=encoder, beforehand=beforehand_encoder), steps
+    grown = replace(learned, timeline=timeline, columns=columns.grown(panel.steps, encoder))
+    return replace(grown, steps=encoder, beforehand=beforehand_encoder), steps
 
 
 def _joined(first: Sequence[Column], second: Sequence[Column], templates: Sequence[Column]) -> list[Column]:

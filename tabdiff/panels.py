@@ -15,13 +15,13 @@ import torch
 
 from tabdiff.batch import Known, MixedBatch
 from tabdiff.cells import put
-from tabdiff.encoding.linear import is_smooth
 from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.encoding.timeline import Timeline
+from tabdiff.panel_columns import StepColumns
 from tabdiff.panel_data import Panel, in_places, longer
 from tabdiff.panel_rows import config_of_rows, given_cells, kinds_among, row_of_length, rows_of_series
 from tabdiff.panel_steps import drawn_in_turns, told
-from tabdiff.schema import Column, ColumnSchema, Kind, Storage, TableSchema, check_finite, infer_schema
+from tabdiff.schema import Column, ColumnSchema, Kind, TableSchema, check_finite, infer_schema
 from tabdiff.sequences import FittedSequences, SeriesConfig, default_series_config, fit_sequences
 from tabdiff.synthesis import choose_device
 from tabdiff.tables import LearnedTable, TableConfig, learn_table
@@ -66,15 +66,16 @@ class PanelConfig:
 class LearnedPanel:
     """The table of whole series, the encodings of their steps, and the diffusion model of the steps.
 
-    table: context, start and length of each series. steps: encoder of the step columns and then those of the
-    timeline. beforehand: encoder of what the timeline tells of each step in advance. sequences is None if
-    there is nothing to learn about steps. n_context: how many columns of the table are the user's. longest:
-    length of the longest series of fit. n_steps: how many steps it has learned from. window, one_series: as
-    in `PanelConfig`.
+    table: context, start and length of each series. columns: the user's columns of steps. steps: encoder of
+    those that are learned and then those of the timeline. beforehand: encoder of what the timeline tells of
+    each step in advance. sequences is None if there is nothing to learn about steps. n_context: how many
+    columns of the table are the user's. longest: length of the longest series of fit. n_steps: how many steps
+    it has learned from. window, one_series: as in `PanelConfig`.
     """
 
     table: LearnedTable
     timeline: Timeline | None
+    columns: StepColumns
     steps: TableEncoder
     beforehand: TableEncoder
     sequences: FittedSequences | None
@@ -86,14 +87,14 @@ class LearnedPanel:
 
     def templates(self, names: Sequence[Hashable]) -> list[Column]:
         """The columns of a long frame of these names, without cells."""
-        found = {column.name: column for column in (*self.table.templates, *self.steps.templates)}
+        found = {column.name: column for column in (*self.table.templates, *self.step_templates)}
         if self.timeline is not None:
             found[self.timeline.template.name] = self.timeline.template
         return [found[name] for name in names]
 
     def schema_of(self, names: Sequence[Hashable]) -> TableSchema:
         """The columns of a long frame of these names, and as what they are learned."""
-        known = {spec.name: spec for spec in (*self.steps.schema.columns, *self.table.schema.columns)}
+        known = {spec.name: spec for spec in (*self.columns.schema.columns, *self.table.schema.columns)}
         if self.timeline is not None:
             time = self.timeline.template
             known[time.name] = ColumnSchema(time.name, Kind.NUMERIC, time.storage, has_missing=False)
@@ -137,33 +138,35 @@ class LearnedPanel:
     ) -> Panel:
         """Draw the steps of series, given the rows of the table of whole series.
 
-        history: the columns that `steps` encodes, and which of their cells are given, (n_steps, n_columns)
-        bool; those come back as they are. allow_missing: whether drawn cells may be missing. when: the time
+        history: the columns of steps, and which of their cells are given, as `encoded_steps` has them: those
+        come back as they are. allow_missing: whether drawn cells may be missing. when: the time
         of each step, missing where it is to be drawn, which is behind the given steps of each series.
         first_step: number of the first step in a draw made in parts, which identifiers count on from.
         """
-        guide_seed, draw_seed, decode_seed = seed.spawn(3)
+        guide_seed, draw_seed, decode_seed, restore_seed = seed.spawn(4)
         lengths = np.maximum(rows[-1].values.astype(np.int64), 1)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         starts = list(rows[self.n_context : -1])
         guides = self._guides(rows, offsets, np.random.default_rng(guide_seed), when)
-        known = None
+        known = given = None
         if history is not None and len(history[0]):
-            known = self.steps.encode_known(*history, np.random.default_rng(guide_seed.spawn(1)[0]))
+            tell_seed, known_seed = guide_seed.spawn(2)
+            given = self.columns.told(history, np.random.default_rng(tell_seed))
+            known = self.steps.encode_known(*given, np.random.default_rng(known_seed))
         forbidden = () if allow_missing else tuple(self.steps.missing_levels())
         batch = self._drawn(guides, offsets, known, draw_seed, sampling_steps, on_rows, forbidden)
-        columns = self.steps.decode(batch, np.random.default_rng(decode_seed), first_step)
-        if history is not None:
-            pairs = zip(columns, history[0], history[1].T, strict=True)
-            columns = [put(column, cells, flags) for column, cells, flags in pairs]
-        time = None
-        n_own = self._n_own
+        learned = self.steps.decode(batch, np.random.default_rng(decode_seed), first_step)
+        if given is not None:
+            learned = [put(*cells) for cells in zip(learned, given[0], given[1].T, strict=True)]
+        n_own, rng = self.columns.n_learned, np.random.default_rng(restore_seed)
+        own = self.columns.restored(learned[:n_own], rng, None if given is None else history)
+        time, of_time = None, learned[n_own:]
         if self.timeline is not None:
             if when is None:
-                time = self.timeline.restore(starts, columns[n_own:], offsets)
+                time = self.timeline.restore(starts, of_time, offsets)
             else:
-                time = self.timeline.continued(when, columns[n_own:], offsets)
-        return Panel(list(rows[: self.n_context]), columns[:n_own], offsets, time, columns[n_own:])
+                time = self.timeline.continued(when, of_time, offsets)
+        return Panel(list(rows[: self.n_context]), own, offsets, time, of_time)
 
     def rows_of(self, panel: Panel, lengths: np.ndarray, grow: bool = False) -> list[Column]:
         """The rows of the table of whole series that given series have, told to have these lengths.
@@ -188,8 +191,9 @@ class LearnedPanel:
         return None if time is None else in_places(time, longer(panel, horizon))
 
     def encoded_steps(self, panel: Panel, horizon: int) -> tuple[list[Column], np.ndarray]:
-        """The columns that `steps` encodes of given series, each longer by `horizon` missing steps.
+        """The columns of steps of given series, and behind them those of the timeline.
 
+        Each series is longer by `horizon` missing steps.
         Also which cells are given, (n_steps, n_columns) bool: those that hold a value.
         """
         of_time = []
@@ -200,7 +204,8 @@ class LearnedPanel:
             check_finite(column)
         place = longer(panel, horizon)
         columns = []
-        for column, own in zip((*panel.steps, *of_time), self.steps.templates, strict=True):
+        templates = *self.step_templates, *self.steps.templates[self.columns.n_learned :]
+        for column, own in zip((*panel.steps, *of_time), templates, strict=True):
             columns.append(in_places(aligned(column, own) if own.levels else column, place))
         missing = [column.missing for column in columns]
         return columns, ~np.array(missing, dtype=bool).reshape(len(columns), len(place)).T
@@ -244,10 +249,9 @@ class LearnedPanel:
         return replace(self, steps=self.steps.released(), beforehand=self.beforehand.released())
 
     @property
-    def _n_own(self) -> int:
-        """How many of the step columns are the user's."""
-        n_of_time = 0 if self.timeline is None else len(self.timeline.step_names)
-        return len(self.steps.templates) - n_of_time
+    def step_templates(self) -> list[Column]:
+        """The user's columns of steps, without cells."""
+        return self.columns.templates(self.steps.templates[: self.columns.n_learned])
 
     def _guides(
         self,
@@ -326,16 +330,20 @@ def learn_panel(
     rows = rows_of_series(panel.context, starts, panel.lengths)
     row_config = config_of_rows(config.table, rows, len(panel.context))
     table = learn_table(rows, label, n_classes, row_config, table_seed, target=target)
-    steps = [*panel.steps, *of_time]
+    columns = StepColumns.fit(panel.steps, kinds_among(config.table, panel.steps))
+    steps = [*columns.arrangement.learned(panel.steps), *of_time]
     kinds = {} if timeline is None else timeline.kinds
     longest = int(panel.lengths.max())
     window = min(config.window or (64 if config.one_series else MAX_WINDOW), longest)
     learned = LearnedPanel(
         table,
         timeline,
-        TableEncoder.fit(
-            steps, infer_schema(steps, {**kinds, **kinds_among(config.table, panel.steps)})
-        ).linear_in(smooth_columns(panel)),
+        columns,
+        columns.encoder(
+            steps[: columns.n_learned],
+            TableEncoder.fit(of_time, infer_schema(of_time, kinds)),
+            panel.follows,
+        ),
         encoder_of_levels(beforehand),
         None,
         n_context=len(panel.context),
@@ -358,17 +366,6 @@ def learn_panel(
         )
         learned = replace(learned, sequences=sequences)
     return learned.released()
-
-
-def smooth_columns(panel: Panel) -> set[Hashable]:
-    """Names of the columns of numbers that hang together from step to step."""
-    follows = np.ones(int(panel.offsets[-1]), dtype=bool)
-    follows[panel.offsets[:-1]] = False
-    return {
-        column.name
-        for column in panel.steps
-        if column.storage in (Storage.FLOAT, Storage.INT) and is_smooth(column, follows)
-    }
 
 
 def encoder_of_levels(columns: Sequence[Column]) -> TableEncoder:

@@ -18,7 +18,7 @@ from tabdiff.diffusion import samplers
 from tabdiff.diffusion.continuing import SeriesLoss
 from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
 from tabdiff.diffusion.objectives import marginal_entropies
-from tabdiff.diffusion.schedules import KarrasSchedule, spread
+from tabdiff.diffusion.schedules import spread
 from tabdiff.diffusion.wiener import Spectrum
 from tabdiff.fitted import for_inference
 from tabdiff.methods import FewStep, MaskedFewStep
@@ -237,9 +237,13 @@ def _suited(method: FewStep, windows: Windows, smooth: Mapping[int, int], seed: 
     method = method.covering(spread(torch.where(there[few], cells[few], 0.0).flatten(1)))
     if not smooth or not isinstance(method, MaskedFewStep):
         return method
-    features, flags = list(smooth), list(smooth.values())
-    floor = KarrasSchedule.sigma_min**2  # of noise that is left at the end
-    spectrum = Spectrum.of(cells[..., features], there[..., features], features, flags, floor)
+    left = method.num_schedule.alpha_bar(torch.zeros(1, dtype=torch.float64))
+    features = list(smooth)
+    # windows that overlap share a half, or one would tell of the other
+    stretch = torch.div(windows.before[chosen], 4 * rows.num.shape[1], rounding_mode="floor")
+    halves = (windows.series[chosen] + stretch) % 2 == 0
+    floor = float(1 / left - 1)  # what the last noise hides
+    spectrum = Spectrum.of(cells[..., features], there[..., features], halves, smooth, floor)
     return replace(method, spectrum=spectrum)
 
 

@@ -137,6 +137,11 @@ RULES = {
         "encoding.codec encoding.identifiers encoding.numbers errors schema wanted", "numpy"
     ),
     "tabdiff.encoding.columns": Rule("encoding schema wanted", "numpy"),
+    "tabdiff.encoding.steady": Rule(
+        "encoding.alignment encoding.codec encoding.grids encoding.numbers encoding.scores encoding.table "
+        "schema",
+        "numpy scipy",
+    ),
     "tabdiff.encoding.table": Rule(
         "batch encoding.alignment encoding.codec encoding.columns encoding.linear encoding.numbers errors "
         "schema wanted",
@@ -183,6 +188,7 @@ RULES = {
     ),
     "tabdiff.panel_data": Rule("cells schema", "numpy"),
     "tabdiff.panel_rows": Rule("schema tables", "numpy"),
+    "tabdiff.panel_columns": Rule("arrangement cells encoding errors schema", "numpy"),
     "tabdiff.panel_steps": Rule("batch encoding schema sequences windows", "numpy torch"),
     "tabdiff.panel_updates": Rule(
         "cells encoding nets panel_data panel_rows panels retraining schema sequences synthesis targets "
@@ -190,8 +196,8 @@ RULES = {
         "numpy torch",
     ),
     "tabdiff.panels": Rule(
-        "batch cells encoding panel_data panel_rows panel_steps schema sequences synthesis tables training "
-        "windows",
+        "batch cells encoding panel_columns panel_data panel_rows panel_steps schema sequences synthesis "
+        "tables training windows",
         "numpy torch",
     ),
     "tabdiff.long_frames": Rule("cells errors panel_data schema", "numpy"),

@@ -207,3 +207,47 @@ def test_kinds_of_a_schema_are_those_of_its_columns():
     assert kinds_of({"a": "numeric"}) == {"a": "numeric"}
     same = column("same", np.ones(len(panel().time)))
     assert kinds_of(infer_schema([*panel().steps, same])) == {"kind": "categorical", "size": "numeric"}
+
+
+# --- columns that follow from others ------------------------------------------------------------------------
+
+
+def test_what_holds_within_each_step_holds_in_drawn_ones_and_given_cells_come_back():
+    rng = np.random.default_rng(4)
+    n, length = 60, 6
+    net = rng.normal(100, 20, n * length).round(1)
+    tax = (net * rng.choice([0.1, 0.2], n * length)).round(1)
+    code = rng.integers(0, 4, n * length)
+    steps = [
+        column("net", net),
+        column("tax", tax),
+        column("gross", (net + tax).round(1)),
+        column("copy", net),
+        column("shop", code, storage=Storage.LABEL, levels=("a", "b", "c", "d")),
+        column("town", np.array([0, 0, 1, 1])[code], storage=Storage.LABEL, levels=("x", "y")),
+    ]
+    given = Panel([], steps, np.arange(n + 1) * length)
+    learned = learn_panel(given, PanelConfig(TableConfig(max_steps=20)), np.random.SeedSequence(0))
+    assert learned.columns.n_learned == 4  # sums are learned whole and settled
+    assert [column.name for column in learned.step_templates] == [column.name for column in steps]
+
+    def holds(drawn):
+        cells = {column.name: column.values for column in drawn.steps}
+        np.testing.assert_allclose(cells["net"] + cells["tax"], cells["gross"], atol=0.051)
+        np.testing.assert_array_equal(cells["copy"], cells["net"])
+        town = np.array(["x", "x", "y", "y"])
+        by_name = {column.name: np.array(column.levels) for column in drawn.steps if column.levels}
+        shops = np.searchsorted(["a", "b", "c", "d"], by_name["shop"][cells["shop"]])
+        np.testing.assert_array_equal(by_name["town"][cells["town"]], town[shops])
+
+    holds(learned.sample(30, np.random.SeedSequence(1)))
+
+    # the town and the gross of half of the steps are given, nothing else is
+    told, known = learned.encoded_steps(given, 0)
+    known[:] = False
+    known[::2, 2] = known[::2, 5] = True
+    rows = learned.rows_of(given, given.lengths)
+    drawn = learned.with_steps(rows, np.random.SeedSequence(2), history=(told, known))
+    holds(drawn)
+    np.testing.assert_array_equal(drawn.steps[2].values[::2], steps[2].values[::2])
+    np.testing.assert_array_equal(drawn.steps[5].values[::2], steps[5].values[::2])

@@ -1,19 +1,20 @@
 """Generators of windows behind one protocol: the floors of the benchmark, and tabdiff.
 
-A generator is a function `fit(train, seed, max_seconds)`, train: (n, L, D) windows in [0, 1], that returns a
+A generator is a function `fit(train, seed, budget)`, train: (n, L, D) windows in [0, 1], that returns a
 function `sample(n)`, which returns (n, L, D) windows. To compare another one, add it to `GENERATORS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-__all__ = ["GENERATORS", "Sample"]
+__all__ = ["GENERATORS", "Budget", "Sample"]
 
 Windows = NDArray[np.float64]
 Sample = Callable[[int], Windows]
@@ -21,7 +22,15 @@ N_NEIGHBOURS = 5
 ROWS_AT_A_TIME = 1024
 
 
-def copies(train: Windows, seed: int, max_seconds: float) -> Sample:
+@dataclass(frozen=True)
+class Budget:
+    """Limits of training: wall seconds, and steps or None for as many as the generator finds right."""
+
+    max_seconds: float
+    max_steps: int | None = None
+
+
+def copies(train: Windows, seed: int, budget: Budget) -> Sample:
     """The training windows in random order, again and again if more are asked for."""
     rng = np.random.default_rng(seed)
 
@@ -32,13 +41,13 @@ def copies(train: Windows, seed: int, max_seconds: float) -> Sample:
     return sample
 
 
-def bootstrap(train: Windows, seed: int, max_seconds: float) -> Sample:
+def bootstrap(train: Windows, seed: int, budget: Budget) -> Sample:
     """Training windows with replacement."""
     rng = np.random.default_rng(seed)
     return lambda n: train[rng.integers(len(train), size=n)]
 
 
-def smote(train: Windows, seed: int, max_seconds: float) -> Sample:
+def smote(train: Windows, seed: int, budget: Budget) -> Sample:
     """Points between a training window and one of its 5 nearest, all cells of a window beside each other."""
     rng = np.random.default_rng(seed)
     rows = train.reshape(len(train), -1)
@@ -53,7 +62,7 @@ def smote(train: Windows, seed: int, max_seconds: float) -> Sample:
     return sample
 
 
-def gaussian(train: Windows, seed: int, max_seconds: float) -> Sample:
+def gaussian(train: Windows, seed: int, budget: Budget) -> Sample:
     """The normal law with the mean and the covariance of all L D cells of a window."""
     rng = np.random.default_rng(seed)
     rows = train.reshape(len(train), -1)
@@ -69,18 +78,18 @@ def gaussian(train: Windows, seed: int, max_seconds: float) -> Sample:
     return sample
 
 
-def shuffled_channels(train: Windows, seed: int, max_seconds: float) -> Sample:
+def shuffled_channels(train: Windows, seed: int, budget: Budget) -> Sample:
     """Each channel from another training window: right within channels, independent between them."""
     rng = np.random.default_rng(seed)
 
     def sample(n: int) -> Windows:
-        taken = [copies(train[:, :, [d]], int(rng.integers(2**32)), 0.0)(n) for d in range(train.shape[2])]
+        taken = [copies(train[:, :, [d]], int(rng.integers(2**32)), budget)(n) for d in range(train.shape[2])]
         return np.concatenate(taken, axis=2)
 
     return sample
 
 
-def tabdiff_windows(train: Windows, seed: int, max_seconds: float) -> Sample:
+def tabdiff_windows(train: Windows, seed: int, budget: Budget) -> Sample:
     """`tabdiff.SeriesSynthesizer`, each window being an entity of L steps."""
     from tabdiff import SeriesSynthesizer
 
@@ -89,8 +98,13 @@ def tabdiff_windows(train: Windows, seed: int, max_seconds: float) -> Sample:
     frame = pd.DataFrame(train.reshape(-1, n_channels), columns=channels)
     frame.insert(0, "entity", np.repeat(np.arange(n_windows), n_steps))
     frame.insert(1, "step", np.tile(np.arange(n_steps), n_windows))
-    model = SeriesSynthesizer(entity="entity", time="step", random_state=seed, max_seconds=max_seconds)
-    model.fit(frame)
+    model = SeriesSynthesizer(
+        entity="entity",
+        time="step",
+        random_state=seed,
+        max_seconds=budget.max_seconds,
+        max_steps=budget.max_steps,
+    ).fit(frame)
 
     def sample(n: int) -> Windows:
         drawn = model.sample(n).sort_values(["entity", "step"], kind="stable")
@@ -105,7 +119,7 @@ def tabdiff_windows(train: Windows, seed: int, max_seconds: float) -> Sample:
     return sample
 
 
-GENERATORS: dict[str, Callable[[Windows, int, float], Sample]] = {
+GENERATORS: dict[str, Callable[[Windows, int, Budget], Sample]] = {
     "copy": copies,
     "bootstrap": bootstrap,
     "smote": smote,

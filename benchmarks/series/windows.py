@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from generators import GENERATORS
+from generators import GENERATORS, Budget
 from numpy.typing import NDArray
 
 from tabdiff.evaluation.published.series import (
@@ -51,7 +51,7 @@ Windows = NDArray[np.float64]
 FILES = {"stocks": "ts_stock_goog", "etth1": "ts_etth1", "energy": "ts_energy_appliances"}
 LENGTHS = (24, 64, 128, 256)
 TRAIN_SHARE = 0.8
-KEYS = ("set", "length", "protocol", "generator", "generator_seed", "quick", "max_seconds")
+KEYS = ("set", "length", "protocol", "generator", "generator_seed", "quick", "max_seconds", "max_steps")
 SCORES = ("discriminative", "predictive", "context_fid", "correlational")
 
 
@@ -101,6 +101,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--generators", nargs="+", choices=list(GENERATORS), default=list(GENERATORS))
     run.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the generator")
     run.add_argument("--seconds", type=float, default=180.0, help="limit for fit (default: %(default)s)")
+    run.add_argument(
+        "--steps", type=int, help="training steps of tabdiff (default: by the number of windows)"
+    )
     run.add_argument("--quick", action="store_true", help="a cheap evaluator; not for publishing")
     table = commands.add_parser("summary", help="lines to a table")
     table.add_argument("lines", type=Path, nargs="+")
@@ -111,13 +114,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def read_done(path: Path) -> set[tuple[Any, ...]]:
     """The cases that are in the file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {tuple(json.loads(line)[key] for key in KEYS) for line in lines}
+    return {tuple(json.loads(line).get(key) for key in KEYS) for line in lines}
 
 
 def cases(args: argparse.Namespace) -> list[dict[str, Any]]:
     """What the command line asks for, one entry for each line to write."""
     return [
-        dict(zip(KEYS, (name, length, protocol, generator, seed, args.quick, args.seconds), strict=True))
+        dict(
+            zip(
+                KEYS,
+                (name, length, protocol, generator, seed, args.quick, args.seconds, args.steps),
+                strict=True,
+            )
+        )
         for length in args.length
         for name in args.sets
         for protocol in args.protocols
@@ -133,7 +142,9 @@ def run_case(case: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     blocks = blocked(series, case["length"])
     train, real = blocks if case["protocol"] == "blocked" else (windows_of(series, case["length"]),) * 2
     started = time.process_time(), time.perf_counter()
-    sample = GENERATORS[case["generator"]](train, case["generator_seed"], case["max_seconds"])
+    sample = GENERATORS[case["generator"]](
+        train, case["generator_seed"], Budget(case["max_seconds"], case["max_steps"])
+    )
     fitted = time.process_time(), time.perf_counter()
     fake = np.clip(sample(len(real)), 0, 1)
     drawn = time.process_time(), time.perf_counter()
@@ -200,12 +211,12 @@ def summary(paths: Sequence[Path]) -> pd.DataFrame:
     lines = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
     figures = ["nearest_window_ratio", "fit_cpu_seconds", "sample_cpu_seconds"]
     rows = pd.DataFrame(
-        {key: line[key] for key in (*KEYS, *figures)}
+        {key: line.get(key) for key in (*KEYS, *figures)}
         | {name: line[name]["mean"] for name in SCORES}
         | {f"{name} ±": line[name]["half_width"] for name in SCORES}
         for line in lines
     )
-    groups = rows.groupby([key for key in KEYS if key != "generator_seed"], sort=False)
+    groups = rows.groupby([key for key in KEYS if key != "generator_seed"], sort=False, dropna=False)
     table = groups[[*(part for name in SCORES for part in (name, f"{name} ±")), *figures]].mean()
     for name in SCORES:
         at = table.columns.get_loc(f"{name} ±") + 1

@@ -10,39 +10,38 @@ Everywhere L: steps of a window, F: the smooth features, which are some of the n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from scipy.cluster.hierarchy import average, leaves_list
+from scipy.spatial.distance import squareform
 from torch import Tensor
 
 from tabdiff.batch import Known, MixedBatch
 from tabdiff.diffusion.masked import MaskedProcess
 from tabdiff.diffusion.mixed import Denoiser, Noise, Prediction
 
-__all__ = ["FilteredProcess", "Guess", "Spectrum", "WienerFilter"]
+__all__ = ["Block", "FilteredProcess", "Guess", "Spectrum", "WienerFilter"]
+
+MAX_CELLS = 1024
+"""Cells of a block: its covariance takes their square in memory and in each step of sampling."""
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """Mean and covariance of the smooth cells of windows, the latter along directions of time and channels.
+class Block:
+    """Mean and covariance of some smooth features over the steps of a window.
 
-    features: their numbers among the numeric features. flags: for each the categorical feature whose level 0
-    says that the cell holds a number, -1 if every cell does. mean: (L, F). time: (L, L) and channels: (F, F),
-    in each column a direction, orthogonal to the others. variance: (L, F), of the windows along each product
-    of a direction of time and one of channels; the covariances between such products are left out, which
-    keeps L^2 + F^2 numbers instead of (L F)^2.
-    Source: the separable Karhunen-Loeve transform of images, Jain 1989, Fundamentals of Digital Image
-    Processing, section 5.11. DIFFERS: variances are measured along each product and are no products of
-    variances themselves.
+    features: their numbers among the numeric ones. flags: for each the categorical feature whose level 0 says
+    that the cell holds a number, -1 if every cell does. mean: (L, F). directions: (L F, L F), orthogonal, one
+    in each column, of cells in the order of steps and then features. variance: (L F,) along each of them.
     """
 
     features: tuple[int, ...]
     flags: tuple[int, ...]
     mean: np.ndarray
-    time: np.ndarray
-    channels: np.ndarray
+    directions: np.ndarray
     variance: np.ndarray
 
     @classmethod
@@ -50,24 +49,73 @@ class Spectrum:
         cls,
         cells: Tensor,
         there: Tensor,
+        halves: Tensor,
         features: Sequence[int],
         flags: Sequence[int],
         floor: float,
-    ) -> Spectrum:
+    ) -> Block:
         """Measure windows: cells (B, L, F); there: the same shape, bool, what else counts as the mean.
 
-        floor: least variance, below which nothing is told from noise.
+        halves: (B,) bool. The directions are those of one half, their variances those of the other, so that a
+        direction which few windows cannot tell of is not thought to have none. floor: least variance, below
+        which nothing is told from noise.
+        Source: Lam 2016 (doi:10.1214/15-AOS1393), there averaged over many ways to halve.
         """
         cells = torch.where(there, cells, 0.0).double()
         mean = cells.sum(0) / there.sum(0).clamp_min(1)
-        centred = torch.where(there, cells - mean, 0.0)
-        time = torch.einsum("blf,bmf->lm", centred, centred) / len(cells)
-        channels = torch.einsum("blf,blg->fg", centred, centred) / len(cells)
-        time, channels = torch.linalg.eigh(time)[1], torch.linalg.eigh(channels)[1]
-        along = time.T @ centred @ channels
-        variance = along.square().mean(0).clamp_min(floor)
-        arrays = (part.float().numpy() for part in (mean, time, channels, variance))
+        centred = torch.where(there, cells - mean, 0.0).flatten(1)
+        one, other = centred[halves], centred[~halves]
+        if not len(one) or not len(other):
+            one = other = centred
+        directions = torch.linalg.eigh(one.T @ one)[1]
+        variance = (other @ directions).square().mean(0).clamp_min(floor)
+        # in rows, as a file gives them back: products of columns are rounded otherwise
+        arrays = (part.float().contiguous().numpy() for part in (mean, directions, variance))
         return cls(tuple(features), tuple(flags), *arrays)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Mean and covariance of the smooth cells of windows, block by block of features.
+
+    Covariances between blocks are left out: a block has at most `MAX_CELLS` cells, or a single feature.
+    """
+
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(
+        cls, cells: Tensor, there: Tensor, halves: Tensor, smooth: Mapping[int, int], floor: float
+    ) -> Spectrum:
+        """Measure windows, as `Block.of`; smooth: the number of each feature and of its flag, or -1."""
+        features, flags = list(smooth), list(smooth.values())
+        blocks = []
+        for group in _groups(torch.where(there, cells, 0.0), max(MAX_CELLS // cells.shape[1], 1)):
+            numbers, told = [features[i] for i in group], [flags[i] for i in group]
+            blocks.append(Block.of(cells[..., group], there[..., group], halves, numbers, told, floor))
+        return cls(tuple(blocks))
+
+    @property
+    def features(self) -> list[int]:
+        """The numbers of all features, in the order of the blocks."""
+        return [feature for block in self.blocks for feature in block.features]
+
+    @property
+    def flags(self) -> list[int]:
+        """The flag of each of these."""
+        return [flag for block in self.blocks for flag in block.flags]
+
+
+def _groups(cells: Tensor, most: int) -> list[list[int]]:
+    """Groups of at most `most` of the features of (B, L, F) that move alike from step to step."""
+    n_features = cells.shape[-1]
+    if n_features <= most:
+        return [list(range(n_features))]
+    moves = torch.diff(cells.double(), dim=1).flatten(0, 1)
+    likeness = torch.nan_to_num(torch.corrcoef(moves.T)).abs().clamp(0, 1)
+    apart = (1 - likeness).fill_diagonal_(0).numpy()
+    order = leaves_list(average(squareform(apart, checks=False))).tolist()
+    return [order[start : start + most] for start in range(0, n_features, most)]
 
 
 @dataclass(frozen=True)
@@ -93,11 +141,14 @@ class WienerFilter:
     """
 
     def __init__(self, spectrum: Spectrum, device: torch.device | str = "cpu") -> None:
-        self.features, self.flags = list(spectrum.features), list(spectrum.flags)
-        arrays = (spectrum.mean, spectrum.time, spectrum.channels, spectrum.variance)
-        self.mean, self.time, self.channels, self.variance = (
-            torch.as_tensor(array, dtype=torch.float32, device=device) for array in arrays
-        )
+        self.features, self.flags = spectrum.features, spectrum.flags
+        self.blocks = [
+            tuple(
+                torch.as_tensor(array, dtype=torch.float32, device=device)
+                for array in (block.mean, block.directions, block.variance)
+            )
+            for block in spectrum.blocks
+        ]
 
     def guess(self, num: Tensor, ab: Tensor, there: Tensor | None) -> Guess:
         """Filter noisy cells num (B, L, all numeric features) at alpha_bar ab, (B,) or (1,) float64.
@@ -105,20 +156,35 @@ class WienerFilter:
         Windows may be shorter than those of fit. there: (B, L, F or 1) bool, which cells hold something, or
         None if all do; the others are taken for the mean.
         """
-        length = num.shape[1]
-        time = self.time[:length]
         with torch.autocast(num.device.type, enabled=False):  # differences that count are below bfloat16
-            seen = num[..., self.features].float() / ab.sqrt().float()[:, None, None] - self.mean[:length]
-            if there is not None:
-                seen = torch.where(there, seen, 0.0)
-            noise = ((1 - ab) / ab)[:, None, None]
-            total = self.variance + noise  # float64
-            along = time.T @ seen @ self.channels
-            kept, error = self.variance / total, self.variance * noise / total
-            x0 = time @ (along * kept.float()) @ self.channels.T + self.mean[:length]
-            variance = time.square() @ error.float() @ self.channels.square().T
-            whitened = time @ (along * total.rsqrt().float()) @ self.channels.T
-        return Guess(x0, variance.clamp_min(1e-12).sqrt(), whitened)
+            seen = num[..., self.features].float() / ab.sqrt().float()[:, None, None]
+            found, first = [], 0
+            for mean, directions, variance in self.blocks:
+                own = slice(first, first + mean.shape[1])
+                cells = seen[..., own] - mean[: num.shape[1]]
+                if there is not None:
+                    cells = torch.where(there if there.shape[-1] == 1 else there[..., own], cells, 0.0)
+                found.append(_filtered(cells, mean, directions, variance, (1 - ab) / ab))
+                first += mean.shape[1]
+        return Guess(*(torch.cat(parts, -1) for parts in zip(*found, strict=True)))
+
+
+def _filtered(
+    cells: Tensor, mean: Tensor, directions: Tensor, variance: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Guess, deviation of its error and whitened cells of a block; noise: (B or 1,) float64, its variance."""
+    n_steps, n_features = cells.shape[1:]
+    directions = directions[: n_steps * n_features]  # of shorter windows the first steps
+    along = cells.flatten(1) @ directions
+    total = variance + noise[:, None]  # float64
+    kept, left = variance / total, variance * noise[:, None] / total
+
+    def back(values: Tensor) -> Tensor:
+        return (values @ directions.T).unflatten(1, (n_steps, n_features))
+
+    error = (left.float() @ directions.square().T).unflatten(1, (n_steps, n_features))
+    x0 = back(along * kept.float()) + mean[:n_steps]
+    return x0, error.clamp_min(1e-12).sqrt(), back(along * total.rsqrt().float())
 
 
 @dataclass(frozen=True)

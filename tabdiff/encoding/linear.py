@@ -12,7 +12,7 @@ from tabdiff.encoding.grids import Grid
 from tabdiff.encoding.scores import NormalScores
 from tabdiff.schema import Column
 
-__all__ = ["LinearScores", "is_smooth"]
+__all__ = ["LinearScores", "is_smooth", "passed_values"]
 
 SMOOTH = 1.0
 
@@ -112,3 +112,16 @@ def is_smooth(column: Column, follows: np.ndarray) -> bool:
     ranks[~column.missing] = rankdata(column.observed)
     variance = ranks[~column.missing].var()
     return bool(variance > 0 and np.mean(np.diff(ranks)[both] ** 2) < SMOOTH * variance)
+
+
+def passed_values(column: Column, follows: np.ndarray) -> np.ndarray:
+    """Values of a smooth column that series pass through and mostly leave with the next step, sorted.
+
+    However frequent, they are points on a line: taken out of it as values of their own kind they would leave
+    holes. A value that is held for steps on end, such as 0 at night, is another matter.
+    """
+    both = follows[1:] & ~column.missing[1:] & ~column.missing[:-1]
+    now, then = column.values[:-1][both], column.values[1:][both]
+    values, place, count = np.unique(now, return_inverse=True, return_counts=True)
+    stays = np.bincount(place, now == then, minlength=len(values))
+    return values[stays < count / 2]

@@ -49,11 +49,15 @@ class NumericCodec:
     n_num: int = 1
 
     @classmethod
-    def fit(cls, column: Column, atom_share: float = 0.05) -> NumericCodec:
-        """Separate the atoms, and rank the rest."""
+    def fit(
+        cls, column: Column, atom_share: float = 0.05, no_atoms: np.ndarray | None = None
+    ) -> NumericCodec:
+        """Separate the atoms, and rank the rest; no_atoms: sorted values that are none, however frequent."""
         observed = column.observed
         values, counts = np.unique(observed, return_counts=True)
         frequent = (counts >= atom_share * len(column)) & (counts > 1)
+        if no_atoms is not None:
+            frequent &= ~look_up(values, no_atoms)[1]
         if frequent.all():  # ranks serve as well as levels
             frequent[:] = False
         atoms = values[frequent]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -178,13 +178,10 @@ class TableEncoder:
         ]
         return TableEncoder(tuple(template for template, _ in pairs), tuple(codec for _, codec in pairs))
 
-    def linear_in(self, names: Collection[Hashable]) -> TableEncoder:
-        """The encoder with linear scores for the numbers of these columns."""
-        codecs = [
-            codec.linear() if template.name in names and isinstance(codec, NumericCodec) else codec
-            for template, codec in zip(self.templates, self.codecs, strict=True)
-        ]
-        return replace(self, codecs=tuple(codecs))
+    def with_codecs(self, codecs: Mapping[Hashable, Codec]) -> TableEncoder:
+        """The encoder with other codecs for the columns of these names."""
+        pairs = zip(self.templates, self.codecs, strict=True)
+        return replace(self, codecs=tuple(codecs.get(column.name, codec) for column, codec in pairs))
 
     @property
     def linear_features(self) -> dict[int, int]:

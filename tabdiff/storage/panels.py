@@ -19,7 +19,17 @@ from tabdiff.synthesis import choose_device
 
 __all__ = ["load_panel", "save_panel"]
 
-_PARTS = ("timeline", "steps", "beforehand", "n_context", "longest", "n_steps", "window", "one_series")
+_PARTS = (
+    "timeline",
+    "columns",
+    "steps",
+    "beforehand",
+    "n_context",
+    "longest",
+    "n_steps",
+    "window",
+    "one_series",
+)
 
 
 def save_panel(path: str | os.PathLike[str], model: Any) -> None:

@@ -6,7 +6,7 @@ import functools
 
 from tabdiff import arrangement, constraints, schema
 from tabdiff.diffusion import samplers, schedules
-from tabdiff.diffusion.wiener import Spectrum
+from tabdiff.diffusion.wiener import Block, Spectrum
 from tabdiff.encoding import columns, formats, identifiers, linear, table
 from tabdiff.encoding.timeline import Timeline
 from tabdiff.frames import saved
@@ -15,6 +15,7 @@ from tabdiff.memorisation import BrakeConfig
 from tabdiff.methods import FewStep, MaskedFewStep, TabDDPM
 from tabdiff.nets.mlp import MLPConfig
 from tabdiff.nets.sequence import SequenceConfig
+from tabdiff.panel_columns import StepColumns
 from tabdiff.sequences import SeriesConfig
 from tabdiff.settings import DiffusionConfig
 from tabdiff.storage.packing import Packer
@@ -36,7 +37,7 @@ CLASSES: tuple[type, ...] = (
     *(DiffusionConfig, MLPConfig, TrainingConfig, BrakeConfig, TableConfig, FewStep, TabDDPM),
     *(schedules.CosineSchedule, schedules.KarrasSchedule, schedules.PowerSchedule),
     *(History, FitHistory, Target),
-    *(SeriesConfig, SequenceConfig, MaskedFewStep, Spectrum, Timeline),
+    *(SeriesConfig, SequenceConfig, MaskedFewStep, Block, Spectrum, StepColumns, Timeline),
 )
 FUNCTIONS = {"few_step": samplers.few_step, "ancestral": samplers.ancestral}
 

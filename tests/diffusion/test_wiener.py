@@ -10,7 +10,7 @@ from tabdiff.diffusion import samplers
 from tabdiff.diffusion.masked import MaskedProcess
 from tabdiff.diffusion.mixed import LevelLayout
 from tabdiff.diffusion.schedules import KarrasSchedule
-from tabdiff.diffusion.wiener import FilteredProcess, Spectrum, WienerFilter
+from tabdiff.diffusion.wiener import MAX_CELLS, Block, FilteredProcess, Spectrum, WienerFilter
 from tabdiff.methods import MaskedFewStep
 
 N_STEPS, N_CHANNELS = 5, 3
@@ -25,10 +25,16 @@ def at(*values):
 
 
 def spectrum(features=(0, 1, 2), flags=(-1, -1, -1)):
-    """Of normal series with the mean and covariance above: separable, and so without loss."""
-    (time_variance, time), (channel_variance, channels) = torch.linalg.eigh(WALK), torch.linalg.eigh(MIXED)
-    arrays = (MEAN, time, channels, time_variance[:, None] * channel_variance)
-    return Spectrum(features, flags, *(part.float().numpy() for part in arrays))
+    """Of normal series with the mean and covariance above."""
+    variance, directions = torch.linalg.eigh(COVARIANCE)
+    arrays = (part.float().numpy() for part in (MEAN, directions, variance))
+    return Spectrum((Block(features, flags, *arrays),))
+
+
+def measured_spectrum(cells, there=None, smooth=None, floor=1e-6):
+    there = torch.ones_like(cells, dtype=torch.bool) if there is None else there
+    smooth = {i: -1 for i in range(cells.shape[-1])} if smooth is None else smooth
+    return Spectrum.of(cells, there, torch.arange(len(cells)) % 2 == 0, smooth, floor)
 
 
 def series(n, seed=0):
@@ -79,7 +85,7 @@ def test_whitened_cells_have_unit_variance_in_all_directions():
 
 def test_a_measured_spectrum_filters_like_the_true_one():
     cells = series(20_000, seed=3).float()
-    measured = Spectrum.of(cells, torch.ones_like(cells, dtype=torch.bool), (0, 1, 2), (-1, -1, -1), 1e-6)
+    measured = measured_spectrum(cells)
     noisy = series(50, seed=4).float() * 0.8
     guesses = [WienerFilter(s).guess(noisy, at(0.64), None).x0 for s in (measured, spectrum())]
     torch.testing.assert_close(guesses[0], guesses[1], rtol=0, atol=0.05)
@@ -89,15 +95,36 @@ def test_what_is_not_there_is_not_measured():
     cells = series(2000, seed=5).float()
     there = torch.rand(cells.shape, generator=generator(6)) > 0.1
     wild = torch.where(there, cells, 1e9)
-    measured = Spectrum.of(wild, there, (0, 1, 2), (-1, -1, -1), 1e-6)
+    (measured,) = measured_spectrum(wild, there).blocks
     np.testing.assert_allclose(measured.mean, MEAN, atol=0.15)
     assert measured.variance.max() < COVARIANCE.trace()
 
 
+def test_directions_that_few_windows_cannot_tell_of_are_not_thought_to_be_empty():
+    # 8 windows span 4 of 15 directions in each half; the true variances are nowhere below .02
+    (few,) = measured_spectrum(series(8, seed=20).float()).blocks
+    assert np.sort(few.variance)[3] > 0.02
+    np.testing.assert_allclose(few.directions.T @ few.directions, np.eye(15), atol=1e-5)
+
+
+def test_too_many_cells_are_cut_into_blocks_of_features_that_move_alike():
+    # 3 pairs of features, the two of each pair the same but for little; 2 fit into a block
+    length = MAX_CELLS // 2
+    walks = torch.randn(40, length, 3, generator=generator(21)).cumsum(1)
+    cells = torch.cat([walks, walks + 0.1 * torch.randn(walks.shape, generator=generator(22))], -1)
+    found = measured_spectrum(cells, smooth={10 + i: -1 for i in range(6)})
+    assert sorted(sorted(block.features) for block in found.blocks) == [[10, 13], [11, 14], [12, 15]]
+    guess = WienerFilter(found).guess(torch.cat([torch.zeros(40, length, 10), cells], -1), at(0.99), None)
+    assert found.features == [f for block in found.blocks for f in block.features]
+    torch.testing.assert_close(
+        guess.x0, cells[..., [f - 10 for f in found.features]], rtol=0, atol=0.15 * float(cells.std())
+    )
+
+
 def test_little_variance_is_held_at_the_floor():
     cells = torch.ones(10, 4, 2)
-    flat = Spectrum.of(cells, torch.ones_like(cells, dtype=torch.bool), (0, 1), (-1, -1), 0.01)
-    np.testing.assert_allclose(flat.variance, 0.01)
+    flat = measured_spectrum(cells, floor=0.01)
+    np.testing.assert_allclose(flat.blocks[0].variance, 0.01)
     guess = WienerFilter(flat).guess(torch.ones(1, 4, 2), at(0.5), None)
     assert guess.error.isfinite().all() and guess.x0.isfinite().all()
 

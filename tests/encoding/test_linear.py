@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tabdiff.encoding.columns import NormalScores, NumericCodec
-from tabdiff.encoding.linear import LinearScores, is_smooth
+from tabdiff.encoding.linear import LinearScores, is_smooth, passed_values
 from tabdiff.schema import Column, Storage
 
 
@@ -142,3 +142,21 @@ def test_neighbours_are_compared_where_both_hold_a_number():
     values[missing] = 1e6 * rng(7).normal(size=20)
     assert is_smooth(column(values, missing), np.ones(60, dtype=bool))
     assert not is_smooth(column(values, np.arange(60) % 2 == 1), np.ones(60, dtype=bool))
+
+
+def test_values_that_are_left_at_once_are_passed_and_those_that_stay_are_not():
+    # 0 is held for three steps on end, 2 is crossed on the way up and down, 5 is left in one case of two
+    values = np.array([0.0, 0, 0, 1, 2, 3, 2, 1, 0, 0, 0, 5, 5, 4, 2, 2])
+    follows = np.arange(16) > 0
+    assert passed_values(column(values), follows).tolist() == [1, 2, 3, 4]
+    codec = NumericCodec.fit(column(values), no_atoms=np.array([1.0, 2, 3, 4]))
+    assert codec.atoms.tolist() == [0, 5]
+    assert NumericCodec.fit(column(values)).atoms.tolist() == [0, 1, 2, 5]
+
+
+def test_the_next_step_of_another_series_or_a_missing_one_does_not_count():
+    values, missing = np.array([7.0, 7, 7, 8, 7, 1]), np.zeros(6, dtype=bool)
+    follows = np.array([False, True, False, True, False, True])
+    assert passed_values(column(values), follows).tolist() == [7]  # 7 -> 7, 7 -> 8, 7 -> 1
+    missing[3] = True
+    assert passed_values(column(values, missing), follows).tolist() == []
