@@ -31,7 +31,7 @@ from tabdiff.inputs import (
 from tabdiff.progress import sampling_bar, training_bar
 from tabdiff.requests import How, draw, fill, into_holes, read_request
 from tabdiff.retraining import relearn_table
-from tabdiff.saving import parts_to_save, with_saved_parts, withheld_labels
+from tabdiff.saving import parts_to_save, with_saved_parts, withheld_labels, withheld_now
 from tabdiff.schema import Column, TableSchema
 from tabdiff.seeds import child_seed, seed_sequence
 from tabdiff.storage.models import load_model, save_model
@@ -369,6 +369,7 @@ class TableSynthesizer(CallbackSupport, BaseEstimator):
             with self._watched(task) as progress:
                 config = table_config(self, self.schema, self.constraints)
                 table, target = relearn_table(self._table, self._target, aligned, config, seed, progress)
+            self._withheld = withheld_now(self._withheld, columns, table.templates, template)
             pairs = zip(before, table.schema.columns, strict=True)
             if any(old != new for old, new in pairs):
                 self._template = template  # its types have room for what is new

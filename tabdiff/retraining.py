@@ -2,7 +2,9 @@
 
 No row of the old table is kept, so what keeps the model from forgetting it is generative replay: rows drawn
 from the model as it is are learned again beside the new ones, as many as stand for the old table. Of such a
-row the answers of the old network are learned, not its cells, which would repeat the errors of drawing.
+row the answers of the old network are learned, not its cells, which would repeat the errors of drawing. It
+answers in scores, so these stay as they are where they can, see `encoding.steady`; where they must move far,
+the answers no longer mean what they meant, and the cells are learned after all.
 Source: Shin et al. 2017 (arXiv:1705.08690). DIFFERS: one generator teaches its own successor, which starts
 from its weights.
 """
@@ -16,9 +18,10 @@ import numpy as np
 import torch
 
 from tabdiff.batch import MixedBatch
+from tabdiff.encoding.steady import moved, steady
 from tabdiff.encoding.table import TableEncoder, feature_map
 from tabdiff.errors import SchemaError
-from tabdiff.schema import Column, TableSchema
+from tabdiff.schema import Column, grown_schema
 from tabdiff.settings import DiffusionConfig
 from tabdiff.synthesis import Warm, choose_device, fit_diffusion
 from tabdiff.tables import LearnedTable, TableConfig
@@ -29,6 +32,7 @@ __all__ = ["relearn_table"]
 
 MAX_REPLAYED = 50_000
 SHARE_OF_STEPS = 0.12
+SAME_SCORES = 0.1  # how far scores may move and still mean much the same, as `moved` counts it
 
 
 def relearn_table(
@@ -56,7 +60,7 @@ def relearn_table(
         old_label = target.draw(n_old, np.random.default_rng(label_seed))
         label = np.concatenate([old_label, new_label])
     new = table.arrangement.learned(columns)
-    encoder = table.encoder.extended(new)
+    encoder = steady(table.encoder, table.encoder.extended(new), new)
     diffusion = None
     if encoder.n_num or encoder.n_levels:
         replayed = table.arrangement.learned(table.sample(n_old, old_label, replay_seed))
@@ -75,7 +79,7 @@ def relearn_table(
             None if grown_target is None else encoder.feature_of(grown_target.name),
             _warm_start(table, encoder, n_old),
         )
-    schema = _grown_schema(table.schema, encoder.schema, columns)
+    schema = grown_schema(table.schema, encoder.schema, columns)
     n_rows = table.n_rows + len(columns[0])
     grown_table = replace(
         table,
@@ -86,17 +90,6 @@ def relearn_table(
         n_rows=n_rows,
     )
     return grown_table, grown_target
-
-
-def _grown_schema(schema: TableSchema, learned: TableSchema, columns: Sequence[Column]) -> TableSchema:
-    """The schema after new rows: kinds as they are learned now, and missing cells that have appeared."""
-    kinds = {spec.name: spec for spec in learned.columns}
-    grown = []
-    for spec, column in zip(schema.columns, columns, strict=True):
-        now = kinds.get(spec.name, spec)
-        has_missing = spec.has_missing or bool(column.missing.any())
-        grown.append(replace(spec, kind=now.kind, storage=now.storage, has_missing=has_missing))
-    return TableSchema(tuple(grown))
 
 
 def _check_relations(table: LearnedTable, columns: Sequence[Column]) -> None:
@@ -132,4 +125,5 @@ def _shortened(config: TableConfig, table: LearnedTable, n_rows: int) -> Diffusi
 def _warm_start(table: LearnedTable, encoder: TableEncoder, n_replayed: int) -> Warm | None:
     if table.diffusion is None:
         return None
-    return Warm(table.diffusion.network, *feature_map(table.encoder, encoder), n_replayed)
+    teaches = moved(table.encoder, encoder) <= SAME_SCORES
+    return Warm(table.diffusion.network, *feature_map(table.encoder, encoder), n_replayed, teaches)

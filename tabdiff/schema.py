@@ -24,6 +24,7 @@ __all__ = [
     "Storage",
     "TableSchema",
     "check_finite",
+    "grown_schema",
     "infer_schema",
     "least_count",
     "rows_to_keep",
@@ -391,3 +392,14 @@ def _check_identifiers(column: Column, example: Any) -> None:
             f"{column.describe(values[often])!r} {counts[often]} times. Numbers that repeat identify no row: "
             "leave the kind away, or convert them to strings."
         )
+
+
+def grown_schema(schema: TableSchema, learned: TableSchema, columns: Sequence[Column]) -> TableSchema:
+    """The schema after new rows: kinds as they are learned now, and missing cells that have appeared."""
+    kinds = {spec.name: spec for spec in learned.columns}
+    grown = []
+    for spec, column in zip(schema.columns, columns, strict=True):
+        now = kinds.get(spec.name, spec)
+        has_missing = spec.has_missing or bool(column.missing.any())
+        grown.append(replace(spec, kind=now.kind, storage=now.storage, has_missing=has_missing))
+    return TableSchema(tuple(grown))

@@ -33,6 +33,8 @@ from tabdiff.workers import Workers
 
 __all__ = ["FittedSequences", "SeriesConfig", "default_series_config", "fit_sequences", "restored_sequences"]
 
+STEPS_OF_NUMBERS = 32
+"""Network evaluations for windows of numbers alone: more are for levels that are drawn in the same step."""
 MAX_COMPARED = 1000
 MAX_MEASURED = 4000
 
@@ -174,7 +176,8 @@ def fit_sequences(
     init_seed, train_seed, split_seed = map(torch_seed, seed.spawn(3))
     n_num, n_cat = windows.steps.num.shape[-1], windows.steps.cat.shape[-1]
     if start is None or start.network is None:
-        config = replace(config, method=_suited(config.method, windows, smooth or {}, split_seed))
+        method = config.method if n_cat else replace(config.method, n_steps=STEPS_OF_NUMBERS)
+        config = replace(config, method=_suited(method, windows, smooth or {}, split_seed))
     process = config.method.process(n_num + windows.guides.n_num, LevelLayout(n_levels, device))
     network = _build(process, config.network, init_seed)
     network = (network if start is None else start.of(network)).to(device)

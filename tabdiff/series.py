@@ -89,7 +89,7 @@ class SeriesSynthesizer(BaseEstimator):
     max_steps : int, default=None
         Number of training steps. None chooses it by the table's size.
     sampling_steps : int, default=None
-        Network evaluations for each window drawn; None takes 50.
+        Network evaluations for each window drawn. None takes 50, and 32 if its steps are numbers alone.
     device : str, default="auto"
         "auto", "cpu", "cuda", ...
     compile : bool, default=False

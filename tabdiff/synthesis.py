@@ -99,15 +99,20 @@ class Warm:
 
     num_from, cat_from: for each numeric and each categorical feature the number of its feature there or -1,
     see `nets.growth.grown`. n_replayed: how many rows at the head of the batch the network has drawn.
+    teaches: whether its answers are learned of these, in the place of their cells: only if the numbers of the
+    batch mean what they mean to the network, all of them, as it looks at all to say anything.
     """
 
     network: MLPDenoiser
     num_from: Sequence[int]
     cat_from: Sequence[int]
     n_replayed: int
+    teaches: bool = True
 
-    def teacher(self, network: MLPDenoiser) -> Teacher:
+    def teacher(self, network: MLPDenoiser) -> Teacher | None:
         """The network as it says what it has learned; network: itself, grown to the features of the batch."""
+        if not self.teaches:
+            return None
         device = network.head.weight.device
         known = torch.tensor([self.network.n_levels[k] if k >= 0 else 0 for k in self.cat_from])
         knows = torch.tensor([k >= 0 for k in self.num_from], dtype=torch.bool)

@@ -84,8 +84,8 @@ RULES = {
     "tabdiff.storage.document": Rule("errors", "numpy"),
     "tabdiff.storage.directory": Rule("errors storage.document storage.files", "numpy safetensors"),
     "tabdiff.storage.registry": Rule(
-        "arrangement constraints diffusion encoding frames histories memorisation methods nets schema "
-        "sequences settings storage.packing storage.scalars tables targets training"
+        "arrangement constraints diffusion encoding frames histories memorisation methods nets panel_columns "
+        "schema sequences settings storage.packing storage.scalars tables targets training"
     ),
     "tabdiff.storage.models": Rule(
         "errors fitted settings storage.directory storage.fields storage.registry synthesis tables training",
@@ -155,7 +155,7 @@ RULES = {
         "batch diffusion.gaussian diffusion.multinomial diffusion.schedules", "torch"
     ),
     "tabdiff.diffusion.masked": Rule("batch diffusion", "torch"),
-    "tabdiff.diffusion.wiener": Rule("batch diffusion", "numpy torch"),
+    "tabdiff.diffusion.wiener": Rule("batch diffusion", "numpy scipy torch"),
     "tabdiff.diffusion.objectives": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.distillation": Rule("batch diffusion", "torch"),
     "tabdiff.diffusion.conditions": Rule("batch diffusion", "torch"),

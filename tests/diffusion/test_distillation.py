@@ -1,5 +1,7 @@
 """What a teacher says in the place of rows drawn from it: by hand, and who agrees with it is left alone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from oracles import Constant, Counting, generator
@@ -11,6 +13,7 @@ from tabdiff.diffusion.mixed import LevelLayout, MixedProcess
 from tabdiff.diffusion.objectives import CrossEntropyObjective
 from tabdiff.methods import FewStep, TabDDPM
 from tabdiff.nets.mlp import MLPConfig, MLPDenoiser
+from tabdiff.synthesis import Warm
 
 LEVELS = [2, 3]  # buckets of 2 and of 3 levels
 SAYS = torch.tensor([0.5, -0.5]), torch.tensor([0.0, 1.0, 2.0, 0.0, -1.0])
@@ -90,3 +93,11 @@ def test_levels_are_left_alone_too():
     value = objective(network, rows, None, generator(), None, wise.of(torch.ones(6, dtype=torch.bool)))
     gradients = torch.autograd.grad(value.sum(), list(network.parameters()), materialize_grads=True)
     assert max(gradient.abs().max().item() for gradient in gradients) < 1e-6
+
+
+def test_a_network_to_which_the_rows_mean_something_else_does_not_teach():
+    network = MLPDenoiser(2, LevelLayout(LEVELS), 0, MLPConfig(width=16, n_blocks=1))
+    warm = Warm(network, [0, 1], [0, 1], n_replayed=4)
+    teacher = warm.teacher(network)
+    assert teacher is not None and teacher.knows.all() and teacher.n_levels.tolist() == LEVELS
+    assert replace(warm, teaches=False).teacher(network) is None
