@@ -17,6 +17,9 @@ from tabdiff.schema import Column, TableSchema, grown_schema, infer_schema
 
 __all__ = ["StepColumns"]
 
+SMOOTH_ATOM = 0.15
+"""Share of the cells that a value of a smooth column must hold to be drawn as a level of its own."""
+
 Given = tuple[Sequence[Column], np.ndarray]
 
 
@@ -58,7 +61,7 @@ class StepColumns:
         schema = TableSchema(tuple(known[column.name] for column in learned))
         own = TableEncoder.fit(learned, schema)
         smooth = {
-            column.name: NumericCodec.fit(column, no_atoms=passed_values(column, follows)).linear()
+            column.name: NumericCodec.fit(column, SMOOTH_ATOM, passed_values(column, follows)).linear()
             for column, codec in zip(learned, own.codecs, strict=True)
             if isinstance(codec, NumericCodec) and is_smooth(column, follows)
         }
