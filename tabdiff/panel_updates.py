@@ -19,13 +19,14 @@ from tabdiff.cells import joined
 from tabdiff.encoding.alignment import aligned
 from tabdiff.encoding.table import TableEncoder, feature_map
 from tabdiff.encoding.timeline_growth import extended_timeline
+from tabdiff.methods import MaskedFewStep
 from tabdiff.nets.sequence_growth import SequenceStart
 from tabdiff.panel_data import Panel
 from tabdiff.panel_rows import config_of_rows
 from tabdiff.panels import LearnedPanel, PanelConfig, encoder_of_levels
 from tabdiff.retraining import SHARE_OF_STEPS, relearn_table
 from tabdiff.schema import Column, check_finite
-from tabdiff.sequences import FittedSequences, SeriesConfig, fit_sequences
+from tabdiff.sequences import SeriesConfig, fit_sequences
 from tabdiff.synthesis import choose_device
 from tabdiff.targets import Target
 from tabdiff.training import Start
@@ -76,7 +77,7 @@ def relearn_panel(
     steps = _joined(again, steps, grown.steps.templates)
     offsets = np.concatenate([replayed.offsets, replayed.offsets[-1] + panel.offsets[1:]])
     windows = grown.windows_of(rows, steps, offsets, np.random.default_rng(encode_seed))
-    how = _shortened(config, learned.sequences, len(windows), learned.window, began)
+    how = _shortened(config, learned, grown, len(windows), began)
     sequences = fit_sequences(
         windows,
         grown.n_levels,
@@ -153,16 +154,22 @@ def replay_weights(windows: Windows, n_replayed: int, n_old_steps: int, panel: P
 
 
 def _shortened(
-    config: PanelConfig, sequences: FittedSequences | None, n_windows: int, window: int, began: float
+    config: PanelConfig, learned: LearnedPanel, grown: LearnedPanel, n_windows: int, began: float
 ) -> SeriesConfig:
     """The configuration of both together, with the old method and network and a share of the steps."""
-    full = config.sequences(n_windows, window, began)
+    full = config.sequences(n_windows, learned.window, began)
     if config.table.max_steps is None:
         steps = max(1, int(SHARE_OF_STEPS * full.training.max_steps))
         full = replace(full, training=replace(full.training, max_steps=steps))
-    if sequences is None:
+    if learned.sequences is None:
         return full
-    return replace(full, method=sequences.config.method, network=sequences.config.network)
+    former = learned.sequences.config
+    method = former.method
+    if isinstance(method, MaskedFewStep) and method.spectrum is not None:
+        came_from, _ = feature_map(learned.steps, grown.steps)
+        numbers = {old: new for new, old in enumerate(came_from)}
+        method = replace(method, spectrum=method.spectrum.renumbered(numbers, grown.steps.linear_features))
+    return replace(full, method=method, network=former.network)
 
 
 def _start(learned: LearnedPanel, grown: LearnedPanel, weight: torch.Tensor) -> SequenceStart:

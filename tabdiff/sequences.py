@@ -243,18 +243,17 @@ def _suited(method: FewStep, windows: Windows, smooth: Mapping[int, int], seed: 
     left = method.num_schedule.alpha_bar(torch.zeros(1, dtype=torch.float64))
     features = list(smooth)
     # windows that overlap share a half, or one would tell of the other
-    stretch = torch.div(windows.before[chosen], 4 * rows.num.shape[1], rounding_mode="floor")
+    stretch = torch.div(windows.first[chosen], 4 * rows.num.shape[1], rounding_mode="floor")
     halves = (windows.series[chosen] + stretch) % 2 == 0
     floor = float(1 / left - 1)  # what the last noise hides
-    spectrum = Spectrum.of(cells[..., features], there[..., features], halves, smooth, floor)
+    cells, there = cells[..., features], there[..., features]
+    spectrum = Spectrum.of(cells, there, halves, smooth, floor, len(windows))
     return replace(method, spectrum=spectrum)
 
 
 def _build(process: MixedProcess, config: SequenceConfig, seed: int) -> SequenceDenoiser:
     return initialised(
-        lambda: SequenceDenoiser(
-            process.n_num, process.layout, process.n_states, config, process.n_shown - process.n_num
-        ),
+        lambda: SequenceDenoiser(process.n_num, process.layout, process.n_states, config, process.whitened),
         seed,
     )
 

@@ -191,7 +191,7 @@ RULES = {
     "tabdiff.panel_columns": Rule("arrangement cells encoding errors schema", "numpy"),
     "tabdiff.panel_steps": Rule("batch encoding schema sequences windows", "numpy torch"),
     "tabdiff.panel_updates": Rule(
-        "cells encoding nets panel_data panel_rows panels retraining schema sequences synthesis targets "
+        "cells encoding methods nets panel_data panel_rows panels retraining schema sequences synthesis targets "
         "training windows",
         "numpy torch",
     ),

@@ -169,9 +169,9 @@ class MixedProcess:
         return [int(count) for count in self.layout.n_levels.tolist()]
 
     @property
-    def n_shown(self) -> int:
-        """How many numbers the network is shown of each row (or step): its numeric features, or more."""
-        return self.n_num
+    def whitened(self) -> list[int]:
+        """Numeric features of which the network is shown a second number, behind all of the first."""
+        return []
 
     def to_learn(self, x_t: Tensor) -> Tensor | None:
         """The noisy cells, of (B, *S, C), whose level is not told by x_t itself; None means all of them."""

@@ -27,6 +27,8 @@ __all__ = ["Block", "FilteredProcess", "Guess", "Spectrum", "WienerFilter"]
 
 MAX_CELLS = 1024
 """Cells of a block: its covariance takes their square in memory and in each step of sampling."""
+WINDOWS_PER_CELL = 20
+"""Of fewer the covariance is not known well enough, and what is rare among them is pulled to what is not."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +80,34 @@ class Block:
 class Spectrum:
     """Mean and covariance of the smooth cells of windows, block by block of features.
 
-    Covariances between blocks are left out: a block has at most `MAX_CELLS` cells, or a single feature.
+    Covariances between blocks are left out: a block has at most `MAX_CELLS` cells, or a single feature, and
+    at least `WINDOWS_PER_CELL` windows were seen for each of its cells.
     """
 
     blocks: tuple[Block, ...]
 
     @classmethod
     def of(
-        cls, cells: Tensor, there: Tensor, halves: Tensor, smooth: Mapping[int, int], floor: float
-    ) -> Spectrum:
-        """Measure windows, as `Block.of`; smooth: the number of each feature and of its flag, or -1."""
+        cls,
+        cells: Tensor,
+        there: Tensor,
+        halves: Tensor,
+        smooth: Mapping[int, int],
+        floor: float,
+        n_windows: int,
+    ) -> Spectrum | None:
+        """Measure windows, as `Block.of`, which are some of n_windows; None if these are too few.
+
+        smooth: the number of each feature, and of its flag or -1.
+        """
+        n_steps, told = cells.shape[1], n_windows // WINDOWS_PER_CELL
+        if told < n_steps:
+            return None
         features, flags = list(smooth), list(smooth.values())
         blocks = []
-        for group in _groups(torch.where(there, cells, 0.0), max(MAX_CELLS // cells.shape[1], 1)):
-            numbers, told = [features[i] for i in group], [flags[i] for i in group]
-            blocks.append(Block.of(cells[..., group], there[..., group], halves, numbers, told, floor))
+        for group in _groups(torch.where(there, cells, 0.0), max(min(MAX_CELLS, told) // n_steps, 1)):
+            chosen = [features[i] for i in group], [flags[i] for i in group]
+            blocks.append(Block.of(cells[..., group], there[..., group], halves, *chosen, floor))
         return cls(tuple(blocks))
 
     @property
@@ -104,6 +119,14 @@ class Spectrum:
     def flags(self) -> list[int]:
         """The flag of each of these."""
         return [flag for block in self.blocks for flag in block.flags]
+
+    def renumbered(self, numbers: Mapping[int, int], flags: Mapping[int, int]) -> Spectrum:
+        """The same of features that have other numbers; flags: of the new numbers."""
+        blocks = []
+        for block in self.blocks:
+            features = tuple(numbers[feature] for feature in block.features)
+            blocks.append(replace(block, features=features, flags=tuple(flags[f] for f in features)))
+        return Spectrum(tuple(blocks))
 
 
 def _groups(cells: Tensor, most: int) -> list[list[int]]:
@@ -204,9 +227,9 @@ class FilteredProcess(MaskedProcess):
         object.__setattr__(self, "filter", WienerFilter(self.spectrum, self.layout.n_levels.device))
 
     @property
-    def n_shown(self) -> int:
-        """Numbers that the network is shown of each step: noisy cells, and those of the filter whitened."""
-        return self.n_num + len(self.filter.features)
+    def whitened(self) -> list[int]:
+        """The features of the filter."""
+        return self.filter.features
 
     def corrupt_given(self, batch: MixedBatch, t: Tensor, noise: Noise) -> tuple[MixedBatch, Tensor]:
         """As `MixedProcess.corrupt_given`; the target of smooth cells that hold nothing is 0."""

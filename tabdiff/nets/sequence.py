@@ -33,9 +33,10 @@ class SequenceDenoiser(nn.Module):
     """Gated dilated convolutions over (B, L); satisfies `Denoiser` for inner shape (L,).
 
     n_num: numeric features F. layout: the levels and where their logits go. n_states: number of states that a
-    noisy cell of each categorical feature can have. n_more: numbers that are shown behind the F of each step
-    and that nothing is said of. Steps that are not present say nothing to the others.
-    Each block also sees the mean over the steps, so that what a series is like as a whole is known at each.
+    noisy cell of each categorical feature can have. whitened: numeric features of which a further number is
+    shown, behind the F of each step: what is said of them may be a gain times it. Steps that are not present
+    say nothing to the others. Each block also sees the mean over the steps, so that what a series is like as
+    a whole is known at each.
 
     DIFFERS: no class beside the rows is told, `label` is ignored: what a whole series is given reaches the
     network as known cells of every step.
@@ -43,19 +44,22 @@ class SequenceDenoiser(nn.Module):
     (arXiv:1609.03499), here not causal; modulated by time as in `blocks.ModulatedBlock`.
     """
 
+    whitened: Tensor
+
     def __init__(
         self,
         n_num: int,
         layout: LevelLayout,
         n_states: Sequence[int],
         config: SequenceConfig,
-        n_more: int = 0,
+        whitened: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.n_num, self.n_levels = n_num, layout.n_levels.tolist()
         width = config.width
         self.embed_num = nn.Linear(n_num, width) if n_num else None
-        self.embed_more = nn.Linear(n_more, width, bias=False) if n_more else None
+        self.register_buffer("whitened", torch.tensor(list(whitened), dtype=torch.long), persistent=False)
+        self.embed_more = nn.Linear(len(whitened), width, bias=False) if whitened else None
         self.embed_cat = LevelEmbedding(list(n_states), width) if len(layout) else None
         self.embed_known = KnownEmbedding(n_num, self.n_levels, width)
         features = TimeFeatures()
@@ -74,11 +78,18 @@ class SequenceDenoiser(nn.Module):
         self.head = nn.Linear(width, n_num + layout.n_logits)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        self.gain = nn.Linear(width, len(whitened)) if whitened else None
+        if self.gain is not None:
+            nn.init.zeros_(self.gain.weight)
+            nn.init.zeros_(self.gain.bias)
 
     def forward(
         self, num: Tensor, cat: Tensor, t: Tensor, label: Tensor | None, known: Known | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The raw numeric output (B, L, F) and the logits (B, L, n_logits); num: (B, L, F + n_more)."""
+        """Return the raw numeric output (B, L, F) and the logits (B, L, n_logits).
+
+        num: (B, L, F and the whitened ones).
+        """
         scales = self.modulation(self.embed_time(t))[:, None].chunk(2 * len(self.blocks), dim=-1)
         own, more = num[..., : self.n_num], num[..., self.n_num :]
         parts = (self.embed_num, own), (self.embed_more, more), (self.embed_cat, cat)
@@ -90,8 +101,12 @@ class SequenceDenoiser(nn.Module):
         inside = None if present is None else present[..., None].to(h.dtype)
         for block, scale, shift in zip(self.blocks, scales[::2], scales[1::2], strict=True):
             h = block(h, scale, shift, inside)
-        out = self.head(self.norm(h))
-        return out[..., : self.n_num], out[..., self.n_num :]
+        h = self.norm(h)
+        out = self.head(h)
+        raw, logits = out[..., : self.n_num], out[..., self.n_num :]
+        if self.gain is not None:
+            raw = raw.index_add(-1, self.whitened, (self.gain(h) * more).to(raw.dtype))
+        return raw, logits
 
 
 class GatedConvolution(nn.Module):

@@ -10,7 +10,14 @@ from tabdiff.diffusion import samplers
 from tabdiff.diffusion.masked import MaskedProcess
 from tabdiff.diffusion.mixed import LevelLayout
 from tabdiff.diffusion.schedules import KarrasSchedule
-from tabdiff.diffusion.wiener import MAX_CELLS, Block, FilteredProcess, Spectrum, WienerFilter
+from tabdiff.diffusion.wiener import (
+    MAX_CELLS,
+    WINDOWS_PER_CELL,
+    Block,
+    FilteredProcess,
+    Spectrum,
+    WienerFilter,
+)
 from tabdiff.methods import MaskedFewStep
 
 N_STEPS, N_CHANNELS = 5, 3
@@ -31,10 +38,10 @@ def spectrum(features=(0, 1, 2), flags=(-1, -1, -1)):
     return Spectrum((Block(features, flags, *arrays),))
 
 
-def measured_spectrum(cells, there=None, smooth=None, floor=1e-6):
+def measured_spectrum(cells, there=None, smooth=None, floor=1e-6, n_windows=10**6):
     there = torch.ones_like(cells, dtype=torch.bool) if there is None else there
     smooth = {i: -1 for i in range(cells.shape[-1])} if smooth is None else smooth
-    return Spectrum.of(cells, there, torch.arange(len(cells)) % 2 == 0, smooth, floor)
+    return Spectrum.of(cells, there, torch.arange(len(cells)) % 2 == 0, smooth, floor, n_windows)
 
 
 def series(n, seed=0):
@@ -121,6 +128,16 @@ def test_too_many_cells_are_cut_into_blocks_of_features_that_move_alike():
     )
 
 
+def test_a_block_has_no_more_cells_than_the_windows_can_tell_of():
+    cells = series(50, seed=23).float()
+    assert measured_spectrum(cells, n_windows=5 * WINDOWS_PER_CELL - 1) is None
+    sizes = {}
+    for n_features in (1, 2, 3):
+        found = measured_spectrum(cells, n_windows=5 * n_features * WINDOWS_PER_CELL)
+        sizes[n_features] = sorted(len(block.features) for block in found.blocks)
+    assert sizes == {1: [1, 1, 1], 2: [1, 2], 3: [3]}
+
+
 def test_little_variance_is_held_at_the_floor():
     cells = torch.ones(10, 4, 2)
     flat = measured_spectrum(cells, floor=0.01)
@@ -147,7 +164,7 @@ def test_the_target_is_what_leads_back_to_the_clean_cells():
     network = Says(target)
     prediction = made.predict(network, x_t, t, None)
     torch.testing.assert_close(prediction.x0, clean, rtol=1e-4, atol=1e-4)
-    assert network.shown.shape[-1] == made.n_shown == 7
+    assert network.shown.shape[-1] == 7 and made.whitened == [0, 1, 3]
     guess = WienerFilter(spectrum((0, 1, 3))).guess(x_t.num, made.num_schedule.alpha_bar(t), None)
     torch.testing.assert_close(network.shown, torch.cat([x_t.num, guess.whitened], -1))
     plain = MaskedProcess(4, LevelLayout([])).corrupt(numbers(clean), t, generator(10))
@@ -208,3 +225,13 @@ def test_without_a_word_from_the_network_normal_series_are_drawn():
     drawn = samplers.few_step(made, predict, noise, 50, generator(18)).num
     torch.testing.assert_close(drawn.mean(0).double(), MEAN, rtol=0, atol=0.06)
     torch.testing.assert_close(torch.cov(drawn.flatten(1).T).double(), COVARIANCE, rtol=0.05, atol=0.06)
+
+
+def test_features_may_get_other_numbers():
+    moved = spectrum((0, 1, 2), (-1, 3, -1)).renumbered({0: 4, 1: 0, 2: 7}, {4: -1, 0: 2, 7: 5})
+    assert moved.features == [4, 0, 7] and moved.flags == [-1, 2, 5]
+    num = torch.zeros(2, 5, 8)
+    num[..., [4, 0, 7]] = series(2, seed=24).float()
+    here = WienerFilter(moved).guess(num, at(0.7), None)
+    there = WienerFilter(spectrum()).guess(num[..., [4, 0, 7]], at(0.7), None)
+    torch.testing.assert_close(here.x0, there.x0)

@@ -104,3 +104,14 @@ def test_starts_as_no_opinion(t):
     net = initialised(lambda: SequenceDenoiser(2, LAYOUT, [4, 3], SequenceConfig(16, (1,), 8)), 0)
     raw, logits = told(net, rows(2, 3), t)
     assert not raw.any() and not logits.any()
+
+
+def test_of_whitened_features_a_gain_times_the_second_number_is_said_as_well():
+    net = initialised(lambda: SequenceDenoiser(3, LAYOUT, [4, 3], SequenceConfig(16, (1,), 8), [2, 0]), 0)
+    generator = torch.Generator().manual_seed(0)
+    num, cat = torch.randn(2, 4, 5, generator=generator), torch.zeros(2, 4, 2, dtype=torch.long)
+    assert not net(num, cat, torch.full((2,), 0.3), None)[0].any()
+    torch.nn.init.ones_(net.gain.bias)  # a gain of 1 everywhere
+    raw, logits = net(num, cat, torch.full((2,), 0.3), None)
+    torch.testing.assert_close(raw[..., [2, 0]], num[..., 3:])
+    assert not raw[..., 1].any() and logits.shape == (2, 4, LAYOUT.n_logits)
