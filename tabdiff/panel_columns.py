@@ -4,23 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from tabdiff.arrangement import Arrangement
 from tabdiff.cells import put
+from tabdiff.constraints import Constraint, FixedCombinations, Inequality, Positive, Range
 from tabdiff.encoding.linear import is_smooth, passed_values
 from tabdiff.encoding.numbers import NumericCodec
 from tabdiff.encoding.table import TableEncoder
-from tabdiff.errors import SchemaError
+from tabdiff.errors import ConstraintError, SchemaError
 from tabdiff.schema import Column, TableSchema, grown_schema, infer_schema
 
-__all__ = ["StepColumns"]
+__all__ = ["StepColumns", "dealt_constraints"]
 
 SMOOTH_ATOM = 0.15
 """Share of the cells that a value of a smooth column must hold to be drawn as a level of its own."""
 
 Given = tuple[Sequence[Column], np.ndarray]
+KEPT = (Inequality, FixedCombinations, Range, Positive)
+
+
+def dealt_constraints(
+    constraints: Sequence[Any], context: Sequence[Column], steps: Sequence[Column]
+) -> tuple[list[Constraint], list[Constraint]]:
+    """Those between columns of the context, and those between columns of steps.
+
+    Raises `ConstraintError` for others, and for kinds that would need steps to be drawn again.
+    """
+    of_context, of_steps = ({column.name for column in columns} for columns in (context, steps))
+    dealt: tuple[list[Constraint], list[Constraint]] = [], []
+    for rule in constraints:
+        if not isinstance(rule, KEPT):
+            raise ConstraintError(
+                f"got {rule!r} as a constraint of series. Pass Inequality, FixedCombinations, Range or "
+                "Positive of tabdiff.constraints; for others check what is drawn."
+            )
+        names = set(rule.names)
+        if not (names <= of_context or names <= of_steps):
+            raise ConstraintError(
+                f"constraint '{rule}' must be between columns of the context, "
+                f"{sorted(map(str, of_context))}, or between columns of steps, {sorted(map(str, of_steps))}."
+            )
+        dealt[0 if names <= of_context else 1].append(rule)
+    return dealt
 
 
 @dataclass(frozen=True)
@@ -34,9 +62,20 @@ class StepColumns:
     arrangement: Arrangement
 
     @classmethod
-    def fit(cls, columns: Sequence[Column], kinds: Mapping[Hashable, str]) -> StepColumns:
-        """Find what hangs together; kinds: what the user says of columns."""
-        schema, arrangement = infer_schema(columns, kinds), Arrangement.fit(columns)
+    def fit(
+        cls, columns: Sequence[Column], kinds: Mapping[Hashable, str], constraints: Sequence[Constraint] = ()
+    ) -> StepColumns:
+        """Find what hangs together; kinds: what the user says of columns, constraints: what holds in them.
+
+        Raises `ConstraintError` for a constraint that does not hold, or cannot be kept beside the others.
+        """
+        schema, arrangement = infer_schema(columns, kinds), Arrangement.fit(columns, constraints)
+        left = [str(rule) for rule in arrangement.checked if isinstance(rule, Inequality)]
+        if left:
+            raise ConstraintError(
+                f"{left} cannot be kept beside the other constraints in series, as steps are not drawn "
+                "again. Leave them out, and check what is drawn."
+            )
         relations = arrangement.relations
         told = [replace(spec, relation=relations.get(spec.name, "")) for spec in schema.columns]
         return cls(TableSchema(tuple(told)), arrangement)

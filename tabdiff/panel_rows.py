@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -51,17 +52,20 @@ def given_cells(
     return table.given(table.aligned(columns), known, rng)
 
 
-def config_of_rows(config: TableConfig, rows: Sequence[Column], n_context: int) -> TableConfig:
+def config_of_rows(
+    config: TableConfig, rows: Sequence[Column], n_context: int, constraints: Sequence[Any] = ()
+) -> TableConfig:
     """The configuration of the table of whole series, which takes a sixth of the seconds.
 
-    Behind the n_context columns of the context are starts and lengths, which are numbers.
+    constraints: those of the context. Behind the n_context columns of the context are starts and lengths,
+    which are numbers.
     """
     seconds = None if config.max_seconds is None else config.max_seconds / 6
     kinds = kinds_among(config, rows)
     for column in rows[n_context:]:
         if (column.values != column.values[0]).any():
             kinds[column.name] = "numeric"  # or cells that all differ could be taken for identifiers
-    return replace(config, schema=kinds or None, constraints=(), max_seconds=seconds)
+    return replace(config, schema=kinds or None, constraints=constraints, max_seconds=seconds)
 
 
 def kinds_of(schema: Mapping[Hashable, str] | TableSchema | None) -> dict[Hashable, str]:

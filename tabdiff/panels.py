@@ -17,7 +17,7 @@ from tabdiff.batch import Known, MixedBatch
 from tabdiff.cells import put
 from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.encoding.timeline import Timeline
-from tabdiff.panel_columns import StepColumns
+from tabdiff.panel_columns import StepColumns, dealt_constraints
 from tabdiff.panel_data import Panel, in_places, longer
 from tabdiff.panel_rows import config_of_rows, given_cells, kinds_among, row_of_length, rows_of_series
 from tabdiff.panel_steps import drawn_in_turns, told
@@ -328,9 +328,10 @@ def learn_panel(
         of_time = timeline.steps(panel.time, panel.offsets)
         beforehand = timeline.given(starts, panel.offsets)
     rows = rows_of_series(panel.context, starts, panel.lengths)
-    row_config = config_of_rows(config.table, rows, len(panel.context))
+    of_context, of_steps = dealt_constraints(config.table.constraints, panel.context, panel.steps)
+    row_config = config_of_rows(config.table, rows, len(panel.context), of_context)
     table = learn_table(rows, label, n_classes, row_config, table_seed, target=target)
-    columns = StepColumns.fit(panel.steps, kinds_among(config.table, panel.steps))
+    columns = StepColumns.fit(panel.steps, kinds_among(config.table, panel.steps), of_steps)
     steps = [*columns.arrangement.learned(panel.steps), *of_time]
     kinds = {} if timeline is None else timeline.kinds
     longest = int(panel.lengths.max())

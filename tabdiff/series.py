@@ -82,6 +82,9 @@ class SeriesSynthesizer(BaseEstimator):
     schema : dict or TableSchema, default=None
         Column name to "numeric", "categorical" or "identifier", where another kind is wanted than the
         inferred one.
+    constraints : sequence, default=()
+        What every step obeys, or the context of every entity: `Inequality`, `FixedCombinations`, `Range` and
+        `Positive` of `tabdiff.constraints`, each between columns of steps or between columns of the context.
     window : int, default=None
         Steps that the network sees at once. Longer series are learned and drawn window by window, each of
         which goes on from the half that it shares with the one before. None takes the length of the longest
@@ -138,6 +141,7 @@ class SeriesSynthesizer(BaseEstimator):
         "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
         "verbose": ["boolean"],
         "schema": [None, Mapping, TableSchema],
+        "constraints": ["array-like"],
         "window": [None, Interval(Integral, 2, None, closed="left")],
         "max_steps": [None, Interval(Integral, 1, None, closed="left")],
         "sampling_steps": [None, Interval(Integral, 1, None, closed="left")],
@@ -157,6 +161,7 @@ class SeriesSynthesizer(BaseEstimator):
         max_seconds=None,
         verbose=False,
         schema=None,
+        constraints=(),
         window=None,
         max_steps=None,
         sampling_steps=None,
@@ -172,6 +177,7 @@ class SeriesSynthesizer(BaseEstimator):
         self.max_seconds = max_seconds
         self.verbose = verbose
         self.schema = schema
+        self.constraints = constraints
         self.window = window
         self.max_steps = max_steps
         self.sampling_steps = sampling_steps
@@ -514,6 +520,7 @@ class SeriesSynthesizer(BaseEstimator):
             schema = {**kinds_of(schema), self.entity: "identifier"}
         table = TableConfig(
             schema=schema,
+            constraints=self.constraints,
             max_steps=self.max_steps,
             max_seconds=self.max_seconds,
             device=self.device,

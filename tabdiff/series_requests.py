@@ -96,7 +96,9 @@ def drawn_series(
         where, names = _named(panel, roles.entity, where)
         request_seed, draw_seed = row_seed.spawn(2)
         request = read_request(panel.table, target, n, where, request_seed, How())
-        rows = draw(panel.table, request, draw_seed, How(), None, first_row)
+        arrangement = panel.table.arrangement
+        broken = arrangement.violated if arrangement.checked else None
+        rows = draw(panel.table, request, draw_seed, How(), broken, first_row)
         if names is not None:
             rows = [names, *rows[1:]]
     return drawn_steps(panel, rows, events, step_seed, sampling_steps, on_rows, first_step)

@@ -188,11 +188,11 @@ RULES = {
     ),
     "tabdiff.panel_data": Rule("cells schema", "numpy"),
     "tabdiff.panel_rows": Rule("schema tables", "numpy"),
-    "tabdiff.panel_columns": Rule("arrangement cells encoding errors schema", "numpy"),
+    "tabdiff.panel_columns": Rule("arrangement cells constraints encoding errors schema", "numpy"),
     "tabdiff.panel_steps": Rule("batch encoding schema sequences windows", "numpy torch"),
     "tabdiff.panel_updates": Rule(
-        "cells encoding methods nets panel_data panel_rows panels retraining schema sequences synthesis targets "
-        "training windows",
+        "cells encoding methods nets panel_data panel_rows panels retraining schema sequences synthesis "
+        "targets training windows",
         "numpy torch",
     ),
     "tabdiff.panels": Rule(

@@ -13,7 +13,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tabdiff import SeriesSynthesizer
-from tabdiff.errors import ConditionError, InputError, SchemaError, StorageError
+from tabdiff.constraints import FixedCombinations, Inequality, Positive, Range, Unique
+from tabdiff.errors import ConditionError, ConstraintError, InputError, SchemaError, StorageError
 
 QUICK = {"random_state": 0, "max_steps": 20, "sampling_steps": 4}
 HOUR = pd.Timedelta(hours=1)
@@ -707,3 +708,77 @@ def test_order_and_its_dependence_on_context_are_learned():
     ahead = pd.concat([history, model.forecast(history, 3)]).sort_values("who", kind="stable")
     for pace in ("fast", "slow"):
         assert right_steps(ahead.groupby("who").tail(5), pace) > 0.9
+
+
+# --- constraints ------------------------------------------------------------------------------------------
+
+
+def trades(n=25, seed=0):
+    """6 trades each: a low and a high price, a country and a city; opened and closed of each trader."""
+    rng = np.random.default_rng(seed)
+    low = rng.normal(50, 10, 6 * n).round(2)
+    opened = rng.integers(1, 100, n)
+    city = rng.integers(0, 6, 6 * n)
+    return pd.DataFrame(
+        {
+            "who": np.repeat(np.arange(n), 6),
+            "day": np.tile(np.arange(6), n),
+            "opened": np.repeat(opened, 6),
+            "closed": np.repeat(opened + rng.integers(0, 30, n), 6),
+            "low": low,
+            "high": (low + rng.exponential(0.5, 6 * n)).round(2),
+            "land": pd.Series(np.array(["x", "x", "y", "y", "y", "z"])[city], dtype="str"),
+            "city": pd.Series(np.array(["p", "q", "p", "r", "s", "s"])[city], dtype="str"),
+        }
+    )
+
+
+RULES = [
+    Inequality("low", "high"),
+    FixedCombinations("land", "city"),
+    Inequality("opened", "closed"),
+    Positive("opened"),
+    Range("low", 0, 200),
+]
+
+
+def test_constraints_hold_in_every_step_and_in_every_context():
+    table = trades()
+    model = synthesizer("who", "day", ["opened", "closed"], constraints=RULES).fit(table)
+    pairs = set(zip(table["land"], table["city"], strict=True))
+    drawn = model.sample(40)
+    given = table.assign(high=table["high"].where(table.index % 2 == 0), city=None)
+    for frame in (drawn, model.forecast(table, 3), model.impute(given.astype({"city": "str"}))):
+        assert (frame["low"] <= frame["high"]).all()
+        assert set(zip(frame["land"], frame["city"], strict=True)) <= pairs
+        assert (frame["opened"] <= frame["closed"]).all()
+    free = synthesizer("who", "day", ["opened", "closed"]).fit(table).sample(40)
+    assert (free["low"] > free["high"]).any() and (free["opened"] > free["closed"]).any()
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Inequality("high", "low"), "does not hold in"),
+        (Inequality("opened", "low"), "between columns of the context"),
+        (Inequality("low", "day"), "or between columns of steps"),
+        (Inequality("low", "nowhere"), "nowhere"),
+        (Unique("low"), "Pass Inequality, FixedCombinations"),
+        ("low < high", "Pass Inequality, FixedCombinations"),
+    ],
+)
+def test_constraints_that_cannot_be_kept_are_refused(rule, words):
+    with pytest.raises(ConstraintError, match=words):
+        synthesizer("who", "day", ["opened", "closed"], constraints=[rule]).fit(trades())
+
+
+def test_new_series_that_break_a_constraint_are_refused_and_constraints_are_saved(tmp_path):
+    table = trades()
+    model = synthesizer("who", "day", ["opened", "closed"], constraints=RULES).fit(table)
+    swapped = table.assign(low=table["high"] + 1)
+    with pytest.raises(SchemaError, match="low <= high"):
+        model.update(swapped)
+    model.save(tmp_path / "model")
+    loaded = SeriesSynthesizer.load(tmp_path / "model")
+    assert loaded.constraints == RULES
+    pd.testing.assert_frame_equal(loaded.sample(5), model.sample(5))
