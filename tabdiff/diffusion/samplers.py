@@ -117,7 +117,8 @@ def around_mean(process: MixedProcess, predict: Predict, noise: MixedBatch) -> M
     """Pure noise moved to the mean that the law of x_1 has: noise + sqrt(ab) E[x_0 | x_1 = 0].
 
     A little of the data is left at t = 1, and given a class or other cells its mean is not 0: rows drawn from
-    noise around 0 end too near to 0, by sqrt(ab) times that mean times their spread. Costs one evaluation.
+    noise around 0 end too near to 0, by sqrt(ab) times that mean times their spread. Costs one evaluation,
+    and is left out where hardly anything of the data is left.
     """
     t = torch.ones(1, dtype=torch.float64, device=noise.num.device)
     signal = process.num_schedule.alpha_bar(t).sqrt()
