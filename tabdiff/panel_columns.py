@@ -15,7 +15,7 @@ from tabdiff.encoding.linear import is_smooth, passed_values
 from tabdiff.encoding.numbers import NumericCodec
 from tabdiff.encoding.table import TableEncoder
 from tabdiff.errors import ConstraintError, SchemaError
-from tabdiff.schema import Column, TableSchema, grown_schema, infer_schema
+from tabdiff.schema import Column, TableSchema, grown_schema, infer_schema, learned_schema, with_relations
 
 __all__ = ["StepColumns", "dealt_constraints"]
 
@@ -76,9 +76,7 @@ class StepColumns:
                 f"{left} cannot be kept beside the other constraints in series, as steps are not drawn "
                 "again. Leave them out, and check what is drawn."
             )
-        relations = arrangement.relations
-        told = [replace(spec, relation=relations.get(spec.name, "")) for spec in schema.columns]
-        return cls(TableSchema(tuple(told)), arrangement)
+        return cls(with_relations(schema, arrangement.relations), arrangement)
 
     def __len__(self) -> int:
         return len(self.schema.columns)
@@ -94,18 +92,13 @@ class StepColumns:
         follows: (n,) bool, whether a step is of the same series as the one before: numbers that hang together
         from step to step are scored linearly.
         """
-        known = {spec.name: spec for spec in self.schema.columns}
-        hidden = [column for column in learned if column.name not in known]
-        known |= {spec.name: spec for spec in infer_schema(hidden).columns} if hidden else {}
-        schema = TableSchema(tuple(known[column.name] for column in learned))
-        own = TableEncoder.fit(learned, schema)
+        own = TableEncoder.fit(learned, learned_schema(learned, self.schema))
         smooth = {
             column.name: NumericCodec.fit(column, SMOOTH_ATOM, passed_values(column, follows)).linear()
             for column, codec in zip(learned, own.codecs, strict=True)
             if isinstance(codec, NumericCodec) and is_smooth(column, follows)
         }
-        own = own.with_codecs(smooth)
-        return TableEncoder((*own.templates, *more.templates), (*own.codecs, *more.codecs))
+        return own.with_codecs(smooth).beside(more)
 
     def templates(self, learned: Sequence[Column]) -> list[Column]:
         """All columns without cells, from the learned ones without cells."""

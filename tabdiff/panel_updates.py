@@ -17,7 +17,7 @@ import torch
 
 from tabdiff.cells import joined
 from tabdiff.encoding.alignment import aligned
-from tabdiff.encoding.table import TableEncoder, feature_map
+from tabdiff.encoding.table import feature_map
 from tabdiff.encoding.timeline_growth import extended_timeline
 from tabdiff.methods import MaskedFewStep
 from tabdiff.nets.sequence_growth import SequenceStart
@@ -118,12 +118,11 @@ def _with_new_cells(learned: LearnedPanel, panel: Panel) -> tuple[LearnedPanel, 
         check_finite(column)
     n_before = len(learned.beforehand.templates)
     old, new = learned.beforehand.extended(beforehand[:n_before]), encoder_of_levels(beforehand[n_before:])
-    beforehand_encoder = TableEncoder((*old.templates, *new.templates), (*old.codecs, *new.codecs))
     columns = learned.columns.extended(panel.steps)
     steps = [*columns.arrangement.learned(panel.steps), *of_time]
     encoder = learned.steps.extended(steps)
     grown = replace(learned, timeline=timeline, columns=columns.grown(panel.steps, encoder))
-    return replace(grown, steps=encoder, beforehand=beforehand_encoder), steps
+    return replace(grown, steps=encoder, beforehand=old.beside(new)), steps
 
 
 def _joined(first: Sequence[Column], second: Sequence[Column], templates: Sequence[Column]) -> list[Column]:

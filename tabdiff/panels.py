@@ -263,12 +263,10 @@ class LearnedPanel:
         beforehand = []
         if self.timeline is not None:
             beforehand = self.timeline.given(list(rows[self.n_context : -1]), offsets, when)
-        n_steps = int(offsets[-1])
-        longest = self.longest
         return Guides(
             told(self.table.encoder, self.table.arrangement.learned(rows), len(rows[0]), rng),
-            told(self.beforehand, beforehand, n_steps, rng),
-            longest,
+            told(self.beforehand, beforehand, int(offsets[-1]), rng),
+            self.longest,
         )
 
     def _placed(self, places: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

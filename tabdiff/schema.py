@@ -26,9 +26,11 @@ __all__ = [
     "check_finite",
     "grown_schema",
     "infer_schema",
+    "learned_schema",
     "least_count",
     "rows_to_keep",
     "unique_names",
+    "with_relations",
 ]
 
 MIN_IDENTIFIERS = 20
@@ -403,3 +405,16 @@ def grown_schema(schema: TableSchema, learned: TableSchema, columns: Sequence[Co
         has_missing = spec.has_missing or bool(column.missing.any())
         grown.append(replace(spec, kind=now.kind, storage=now.storage, has_missing=has_missing))
     return TableSchema(tuple(grown))
+
+
+def learned_schema(learned: Sequence[Column], schema: TableSchema) -> TableSchema:
+    """The schema of the columns that are learned: as inferred, hidden ones by themselves."""
+    known = {spec.name: spec for spec in schema.columns}
+    hidden = [column for column in learned if column.name not in known]
+    known |= {spec.name: spec for spec in infer_schema(hidden).columns} if hidden else {}
+    return TableSchema(tuple(known[column.name] for column in learned))
+
+
+def with_relations(schema: TableSchema, relations: Mapping[Hashable, str]) -> TableSchema:
+    """The schema with what is said of how columns follow from others, by their names."""
+    return TableSchema(tuple(replace(spec, relation=relations.get(spec.name, "")) for spec in schema.columns))

@@ -22,7 +22,15 @@ from tabdiff.encoding.table import TableEncoder, aligned
 from tabdiff.errors import InputError
 from tabdiff.memorisation import BrakeConfig
 from tabdiff.methods import METHODS
-from tabdiff.schema import Column, Kind, TableSchema, check_finite, infer_schema
+from tabdiff.schema import (
+    Column,
+    Kind,
+    TableSchema,
+    check_finite,
+    infer_schema,
+    learned_schema,
+    with_relations,
+)
 from tabdiff.synthesis import (
     DiffusionConfig,
     FittedDiffusion,
@@ -330,7 +338,7 @@ def learn_table(
     schema = infer_schema(columns, config.schema)
     arrangement = Arrangement.fit(columns, config.constraints, keep)
     learned = arrangement.learned(columns)
-    encoder = TableEncoder.fit(learned, _learned_schema(learned, schema), keep)
+    encoder = TableEncoder.fit(learned, learned_schema(learned, schema), keep)
     encode_seed, fit_seed = seed.spawn(2)
     diffusion = None
     if encoder.n_num or encoder.n_levels:
@@ -349,17 +357,5 @@ def learn_table(
             label_feature=None if target is None else encoder.feature_of(target),
             checkpoint=None if keeping is None else keeping.of(batch, told, diffusion_config, fit_seed),
         )
-    described = _with_relations(schema, arrangement.relations)
+    described = with_relations(schema, arrangement.relations)
     return LearnedTable(described, arrangement, encoder.released(), diffusion, len(columns[0]))
-
-
-def _learned_schema(learned: Sequence[Column], schema: TableSchema) -> TableSchema:
-    """The schema of the columns that are learned: as inferred, hidden ones by themselves."""
-    known = {spec.name: spec for spec in schema.columns}
-    hidden = [column for column in learned if column.name not in known]
-    known |= {spec.name: spec for spec in infer_schema(hidden).columns} if hidden else {}
-    return TableSchema(tuple(known[column.name] for column in learned))
-
-
-def _with_relations(schema: TableSchema, relations: Mapping[Hashable, str]) -> TableSchema:
-    return TableSchema(tuple(replace(spec, relation=relations.get(spec.name, "")) for spec in schema.columns))

@@ -161,17 +161,21 @@ class WienerFilter:
     sigma^2) times what is seen, and its error has the variance v sigma^2 / (v + sigma^2).
     Source: Wiener 1949. With v = 1 along all directions it is the preconditioning of EDM, Karras et al. 2022
     (arXiv:2206.00364), table 1, with sigma_data = 1.
+
+    features, flags: as of the blocks, one after another; flags is None if every cell holds a number.
     """
 
     def __init__(self, spectrum: Spectrum, device: torch.device | str = "cpu") -> None:
-        self.features, self.flags = spectrum.features, spectrum.flags
-        self.blocks = [
-            tuple(
+        self.features = spectrum.features
+        flags = spectrum.flags
+        self.flags = torch.tensor(flags, device=device) if max(flags) >= 0 else None
+        self.blocks = []
+        for block in spectrum.blocks:
+            mean, directions, variance = (
                 torch.as_tensor(array, dtype=torch.float32, device=device)
                 for array in (block.mean, block.directions, block.variance)
             )
-            for block in spectrum.blocks
-        ]
+            self.blocks.append((mean, directions, directions.square(), variance))
 
     def guess(self, num: Tensor, ab: Tensor, there: Tensor | None) -> Guess:
         """Filter noisy cells num (B, L, all numeric features) at alpha_bar ab, (B,) or (1,) float64.
@@ -182,22 +186,26 @@ class WienerFilter:
         with torch.autocast(num.device.type, enabled=False):  # differences that count are below bfloat16
             seen = num[..., self.features].float() / ab.sqrt().float()[:, None, None]
             found, first = [], 0
-            for mean, directions, variance in self.blocks:
+            for mean, directions, squares, variance in self.blocks:
                 own = slice(first, first + mean.shape[1])
                 cells = seen[..., own] - mean[: num.shape[1]]
                 if there is not None:
                     cells = torch.where(there if there.shape[-1] == 1 else there[..., own], cells, 0.0)
-                found.append(_filtered(cells, mean, directions, variance, (1 - ab) / ab))
+                found.append(_filtered(cells, mean, directions, squares, variance, (1 - ab) / ab))
                 first += mean.shape[1]
         return Guess(*(torch.cat(parts, -1) for parts in zip(*found, strict=True)))
 
 
 def _filtered(
-    cells: Tensor, mean: Tensor, directions: Tensor, variance: Tensor, noise: Tensor
+    cells: Tensor, mean: Tensor, directions: Tensor, squares: Tensor, variance: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Guess, deviation of its error and whitened cells of a block; noise: (B or 1,) float64, its variance."""
+    """Guess, deviation of its error and whitened cells of a block.
+
+    squares: of the directions. noise: (B or 1,) float64, its variance.
+    """
     n_steps, n_features = cells.shape[1:]
-    directions = directions[: n_steps * n_features]  # of shorter windows the first steps
+    first = slice(n_steps * n_features)  # of shorter windows the first steps
+    directions, squares = directions[first], squares[first]
     along = cells.flatten(1) @ directions
     total = variance + noise[:, None]  # float64
     kept, left = variance / total, variance * noise[:, None] / total
@@ -205,7 +213,7 @@ def _filtered(
     def back(values: Tensor) -> Tensor:
         return (values @ directions.T).unflatten(1, (n_steps, n_features))
 
-    error = (left.float() @ directions.square().T).unflatten(1, (n_steps, n_features))
+    error = (left.float() @ squares.T).unflatten(1, (n_steps, n_features))
     x0 = back(along * kept.float()) + mean[:n_steps]
     return x0, error.clamp_min(1e-12).sqrt(), back(along * total.rsqrt().float())
 
@@ -281,19 +289,14 @@ class FilteredProcess(MaskedProcess):
         if present is None and known is not None:
             present = known.rows.present
         there = None if present is None else present[..., None]
-        if self.flagged:
+        flags = self.filter.flags
+        if flags is not None:
             cat = x_t.cat if known is None else known.shown(x_t).cat
-            flags = torch.tensor(self.filter.flags, device=cat.device)
             # what is masked yet may hold a number
             state = cat[..., flags.clamp_min(0)]
             holds = (state == 0) | (state == self.layout.n_levels[flags.clamp_min(0)]) | (flags < 0)
             there = holds if there is None else there & holds
         return self.filter.guess(x_t.num, self.num_schedule.alpha_bar(t), there)
-
-    @property
-    def flagged(self) -> bool:
-        """Whether there are smooth features with cells that hold no number."""
-        return max(self.filter.flags, default=-1) >= 0
 
     def _ask(
         self,

@@ -183,6 +183,10 @@ class TableEncoder:
         pairs = zip(self.templates, self.codecs, strict=True)
         return replace(self, codecs=tuple(codecs.get(column.name, codec) for column, codec in pairs))
 
+    def beside(self, other: TableEncoder) -> TableEncoder:
+        """The encoder of both tables' columns, the other's behind its own."""
+        return TableEncoder((*self.templates, *other.templates), (*self.codecs, *other.codecs))
+
     @property
     def linear_features(self) -> dict[int, int]:
         """Numeric features with linear scores, to the categorical feature of the same column, -1 for none."""
